@@ -1,0 +1,1 @@
+"""Figures, each built from records alone."""

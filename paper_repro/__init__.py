@@ -1,0 +1,1 @@
+"""The paper, regenerated: pipeline, claims, report, command line."""

@@ -1,0 +1,1 @@
+"""The laboratory of the theory: families of concentrated distributions, learners, studies."""

@@ -1,0 +1,1 @@
+"""Studies, one a file: what to vary, what to measure."""

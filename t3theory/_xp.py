@@ -1,0 +1,122 @@
+"""The one place that asks which array library is in use.
+
+Everything above works on the namespace returned by :func:`namespace`, so the same
+code runs on NumPy, PyTorch, array-api-strict and any other array-API library.
+Functions that would meet ``inf - inf`` mask *before* the exponential and *after*
+the logarithm, so that gradients stay finite and NumPy stays silent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from t3theory.exceptions import AssumptionError
+
+Array = Any
+"""An array of any library that follows the array-API standard."""
+
+__all__ = [
+    "Array",
+    "as_float_array",
+    "first_violation",
+    "log1mexp",
+    "log_sigmoid",
+    "logaddexp",
+    "logsumexp",
+    "namespace",
+    "xlogy",
+]
+
+
+def namespace(*arrays: Array) -> Any:
+    """The array-API namespace shared by all arguments that are arrays.
+
+    Raises:
+        TypeError: the arguments mix array libraries.
+    """
+    found = [a for a in arrays if array_api_compat.is_array_api_obj(a)]
+    if not found:
+        return array_api_compat.array_namespace(np.empty(0))
+    return array_api_compat.array_namespace(*found)
+
+
+def as_float_array(x: Array, xp: Any | None = None) -> Array:
+    """`x` as a floating array of at least single precision; lists become NumPy float64."""
+    if not array_api_compat.is_array_api_obj(x):
+        x = np.asarray(x, dtype=np.float64)
+    xp = namespace(x) if xp is None else xp
+    x = xp.asarray(x)
+    if not xp.isdtype(x.dtype, "real floating"):
+        return xp.astype(x, xp.float64)
+    # Half precision has too few digits for sums over an alphabet.
+    return xp.astype(x, xp.float32) if xp.finfo(x.dtype).bits < 32 else x
+
+
+def first_violation(ok: Array) -> tuple[int, ...] | None:
+    """Index of the first False of a boolean array, or None if there is none."""
+    xp = namespace(ok)
+    if bool(xp.all(ok)):
+        return None
+    flat = int(xp.argmin(xp.astype(xp.reshape(ok, (-1,)), xp.int8)))
+    index: list[int] = []
+    for size in reversed(ok.shape):
+        index.append(flat % size)
+        flat //= size
+    return tuple(reversed(index))
+
+
+def require(ok: Array, symbol: str, requirement: str, values: Array) -> None:
+    """Raise :class:`AssumptionError` naming the first entry of `values` where `ok` is False."""
+    index = first_violation(ok)
+    if index is not None:
+        raise AssumptionError(symbol, requirement, float(values[index]), index or None)
+
+
+def logsumexp(x: Array, axis: int = -1, keepdims: bool = False) -> Array:
+    """log Σ exp(x) along `axis`; −inf for a slice that is all −inf, with zero gradient there."""
+    xp = namespace(x)
+    top = xp.max(x, axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+    total = xp.sum(xp.exp(x - top), axis=axis, keepdims=True)
+    empty = total == 0
+    value = xp.log(xp.where(empty, xp.ones_like(total), total)) + top
+    value = xp.where(empty, xp.full_like(value, -xp.inf), value)
+    return value if keepdims else xp.squeeze(value, axis=axis)
+
+
+def logaddexp(a: Array, b: Array) -> Array:
+    """log(exp(a) + exp(b)), elementwise; −inf where both are −inf."""
+    xp = namespace(a, b)
+    high, low = xp.maximum(a, b), xp.minimum(a, b)
+    both = xp.isfinite(low)
+    gap = xp.where(both, low - xp.where(both, high, xp.zeros_like(high)), xp.zeros_like(low))
+    return xp.where(both, high + xp.log1p(xp.exp(gap)), high)
+
+
+def log_sigmoid(x: Array) -> Array:
+    """log(1/(1+exp(−x))), elementwise, without overflow."""
+    xp = namespace(x)
+    zero = xp.zeros_like(x)
+    return xp.minimum(x, zero) - xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def log1mexp(x: Array) -> Array:
+    """log(1 − exp(x)) for x ≤ 0, elementwise, exact at both ends; −inf at 0."""
+    xp = namespace(x)
+    one = xp.ones_like(x)
+    near = x > -0.6931471805599453  # log 2: where expm1 keeps the digits that log1p would lose
+    at_zero = x >= 0
+    small = xp.where(near & ~at_zero, x, -one)
+    large = xp.where(near, -one, x)
+    value = xp.where(near, xp.log(-xp.expm1(small)), xp.log1p(-xp.exp(large)))
+    return xp.where(at_zero, xp.full_like(x, -xp.inf), value)
+
+
+def xlogy(x: Array, log_y: Array) -> Array:
+    """x · log y given log y, with 0 · (±inf) = 0."""
+    xp = namespace(x, log_y)
+    zero = x == 0
+    return xp.where(zero, xp.zeros_like(x), x * xp.where(zero, xp.zeros_like(log_y), log_y))

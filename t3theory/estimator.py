@@ -1,0 +1,81 @@
+"""The estimator: temper the model, then tilt it by the classifier.
+
+    p̂_r ∝ p^{1/T} · f^s
+
+T = 1, s = 1 is plain classifier guidance; T > 1 flattens the model first. The
+simulations and the language model call these same two functions.
+"""
+
+from __future__ import annotations
+
+from t3theory._xp import Array, as_float_array, logsumexp, namespace, require
+from t3theory.exceptions import AssumptionError
+
+__all__ = ["temper_then_tilt", "tilted_score"]
+
+
+def _check_settings(temperature: float | Array, guidance_scale: float | Array) -> None:
+    # Arrays (a temperature for each context) are not read back from the device here.
+    if isinstance(temperature, int | float) and not 0 < temperature < float("inf"):
+        raise AssumptionError("temperature", "must be positive and finite", temperature)
+    if isinstance(guidance_scale, int | float) and not 0 <= guidance_scale < float("inf"):
+        raise AssumptionError("guidance_scale", "must be ≥ 0 and finite", guidance_scale)
+
+
+def tilted_score(
+    log_p: Array,
+    log_f: Array,
+    temperature: float | Array = 2.0,
+    guidance_scale: float | Array = 1.0,
+) -> Array:
+    """log p / T + s · log f: the unnormalised log-density that decoding uses.
+
+    Args:
+        log_p: log-density (or log-probability) of the model, any shape; −inf where it is 0.
+        log_f: log of the classifier's P(retain | z), broadcastable; −inf where it is 0.
+        temperature: T > 0, a number or an array that broadcasts (one for each context).
+        guidance_scale: s ≥ 0; s = 0 switches the classifier off, even where log f = −inf.
+
+    >>> import numpy as np
+    >>> tilted_score(np.log([0.5, 0.5]), np.log([1.0, 0.25]), temperature=1.0) - np.log(0.5)
+    array([ 0.        , -1.38629436])
+    """
+    _check_settings(temperature, guidance_scale)
+    xp = namespace(log_p, log_f)
+    log_p, log_f = as_float_array(log_p, xp), as_float_array(log_f, xp)
+    base = log_p / temperature
+    if isinstance(guidance_scale, int | float):
+        return base if guidance_scale == 0 else base + guidance_scale * log_f
+    return base + xp.where(guidance_scale == 0, xp.zeros_like(log_f), guidance_scale * log_f)
+
+
+def temper_then_tilt(
+    log_p: Array,
+    log_f: Array,
+    temperature: float | Array = 2.0,
+    guidance_scale: float | Array = 1.0,
+    log_reference: Array | None = None,
+    axis: int = -1,
+) -> Array:
+    """log p̂ with p̂ = p^{1/T} f^s / Σ_z μ(z) p(z)^{1/T} f(z)^s.
+
+    Args:
+        log_p: log-density of the model with respect to μ, shape (*batch, n).
+        log_f: log P(retain | z), broadcastable to it.
+        log_reference: log μ, broadcastable; default the counting measure (0).
+        axis: the axis of atoms.
+    Returns:
+        normalised log-density with respect to μ, shape (*batch, n).
+    Raises:
+        AssumptionError: T ≤ 0, s < 0, or the tilted measure has no mass at all.
+
+    >>> import numpy as np
+    >>> np.exp(temper_then_tilt(np.log([0.8, 0.2]), np.log([0.25, 1.0]), temperature=1.0))
+    array([0.5, 0.5])
+    """
+    score = tilted_score(log_p, log_f, temperature, guidance_scale)
+    xp = namespace(score)
+    weighted = score if log_reference is None else score + as_float_array(log_reference, xp)
+    log_normaliser = logsumexp(weighted, axis=axis, keepdims=True)
+    require(log_normaliser > -xp.inf, "log_f", "must leave some mass where p > 0", log_normaliser)
+    return score - log_normaliser

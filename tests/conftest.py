@@ -1,0 +1,33 @@
+"""What all tests share: seeds, Hypothesis profiles, the way to the benchmark's data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REQUIRED = os.environ.get("CI") == "true" or os.environ.get("T3_REQUIRE_ALL") == "1"
+SHARED = Path(os.environ.get("T3_SHARED", Path(__file__).parents[1] / ".." / "shared"))
+
+settings.register_profile(
+    "default",
+    deadline=None,
+    max_examples=60,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("T3_HYPOTHESIS", "default"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with `tofu/` and `tofu_goldens/`; absent on most machines, required in CI."""
+    if (SHARED / "tofu" / "full.jsonl").is_file():
+        return SHARED
+    message = "T3_SHARED: no folder with tofu/ and tofu_goldens/ there"
+    if REQUIRED:
+        pytest.fail(message)
+    pytest.skip(message)
