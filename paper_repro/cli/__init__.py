@@ -91,7 +91,7 @@ def _parser(name: str, command: Command, function: Callable[..., Any]) -> Any:
     class Parser(ArgumentParser):
         """One that raises where argparse would print its usage and exit."""
 
-        def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
+        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
             raise InputError(f"{message} (see t3 {name} --help)") from ex
 
     parser = Parser(prog=f"t3 {name}", description=command.summary)
