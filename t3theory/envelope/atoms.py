@@ -1,0 +1,260 @@
+"""The worst case seen one atom at a time: reduction, reachable boxes, per-atom maximiser.
+
+Everything that a bound on all classifiers needs from an atom is the maximiser of
+
+    φ(f) = c f^s + A log f + B log(1−f)
+
+over the values f that the risk budget alone allows it. For s = 1 it is a root of a
+quadratic; both f and 1−f come out without cancellation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t3theory.classifier import bayes_log_odds
+from t3theory.envelope.powers import power_roots
+from t3theory.mixture import Mixture
+
+__all__ = ["Atoms", "Point", "maximise", "reduce_atoms"]
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A classifier on the atoms: f^s, log f and log(1−f), each of shape (k,)."""
+
+    power: Vector
+    log_f: Vector
+    log_g: Vector
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """Distinct atoms of a mixture, scaled so that the oracle normaliser N* is 1.
+
+    Args:
+        probability, forget, retain, weight: P, P_f, P_r and w = μ p^{1/T}/N*, summed over
+            the atoms merged into one, shape (k,).
+        single: P of one of the merged atoms.
+        oracle, co_oracle: f* and 1−f*; `log_oracle`, `log_co_oracle` their logarithms.
+        base: p^{1/T}/N*.
+        slope: w/P.
+        retain_density: p_r.
+        log_low, log_co_low: lower bounds on log f and log(1−f) under the budget.
+        inverse: which of the k each atom of the mixture was merged into; −1 where P = 0.
+    """
+
+    gamma: float
+    scale: float
+    probability: Vector
+    single: Vector
+    forget: Vector
+    retain: Vector
+    weight: Vector
+    oracle: Vector
+    co_oracle: Vector
+    log_oracle: Vector
+    log_co_oracle: Vector
+    base: Vector
+    slope: Vector
+    retain_density: Vector
+    log_low: Vector
+    log_co_low: Vector
+    log_normaliser: float
+    inverse: NDArray[np.intp]
+
+    def risk(self, point: Point) -> float:
+        """δ(f) in nats."""
+        return float(np.dot(self.probability, self.divergence(point)))
+
+    def divergence(self, point: Point) -> Vector:
+        """kl(f*‖f), shape (k,), non-negative."""
+        kl = times(self.oracle, self.log_oracle, point.log_f)
+        kl += times(self.co_oracle, self.log_co_oracle, point.log_g)
+        return np.maximum(kl, 0.0, out=kl)
+
+    def bayes(self) -> Point:
+        """The Bayes classifier."""
+        power = np.exp(self.scale * self.log_oracle)
+        return Point(power, self.log_oracle, self.log_co_oracle)
+
+
+def times(share: Vector, log_share: Vector, log_value: Vector) -> Vector:
+    """share · (log share − log value), 0 where the share is 0."""
+    with np.errstate(invalid="ignore"):
+        product = share * (log_share - log_value)
+    product[share == 0] = 0.0
+    return product
+
+
+def _budget_floor(share: Vector, other: Vector, budget: Vector) -> Vector:
+    """Lower bound on log f from kl(share‖f) ≤ budget, for f ≤ share; −inf where share is 0.
+
+    kl is convex and decreasing in log f below log share, so Newton's iterates that start
+    outside stay outside: stopping early is safe.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        log_share = np.log(share)
+        entropy = np.where(other > 0, other * np.log(other), 0.0)
+        # Two bounds that hold for every f: drop −(1−a) log(1−f) ≥ 0, or use kl ≥ (a−f)²/(2a).
+        u = log_share - (budget - entropy) / share
+        root = share - np.sqrt(2 * share * budget)
+        u = np.where(root > 0, np.maximum(u, np.log(np.maximum(root, 1e-320))), u)
+        for _ in range(4):
+            f = np.exp(u)
+            excess = share * (log_share - u) + np.where(
+                other > 0, entropy - other * np.log1p(-np.minimum(f, 1 - 1e-16)), 0.0
+            )
+            slope = -share + np.where(other > 0, other * f / np.maximum(1 - f, 1e-16), 0.0)
+            step = np.where(slope < 0, -(excess - budget) / slope, 0.0)
+            u = np.where(np.isfinite(step) & (step > 0), np.minimum(u + step, log_share), u)
+        # Rounding of kl is relative to the entropies, not to kl: step back by its effect on f.
+        u = u - 1e-7 * np.maximum(1e-3, np.abs(u - log_share))
+    return np.where(share > 0, np.minimum(u, log_share), -np.inf)
+
+
+def _distinct(columns: list[Vector]) -> tuple[Any, Any, Any]:
+    """First index, inverse and count of each distinct row, by sorting (n log n)."""
+    order = np.lexsort(columns)
+    new = np.zeros(len(order), dtype=bool)
+    new[:1] = True
+    for column in columns:
+        ordered = column[order]
+        new[1:] |= ordered[1:] != ordered[:-1]
+    group = np.cumsum(new) - 1
+    inverse = np.empty(len(order), dtype=np.intp)
+    inverse[order] = group
+    return order[new], inverse, np.bincount(group).astype(np.float64)
+
+
+def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: float) -> Atoms:
+    """Drop atoms without mass, merge equal ones, and bound each by what the budget allows."""
+    retain, forget, reference = (
+        np.asarray(x, dtype=np.float64) for x in (mixture.retain, mixture.forget, mixture.reference)
+    )
+    live = np.flatnonzero((retain > 0) | (forget > 0))
+    first, merged, count = _distinct([retain[live], forget[live], reference[live]])
+    inverse = np.full(retain.shape, -1, dtype=np.intp)
+    inverse[live] = merged
+    at = live[first]
+    log_odds = np.asarray(bayes_log_odds(mixture), dtype=np.float64)[at]
+    log_density = np.asarray(mixture.log_density, dtype=np.float64)[at]
+    log_probability = np.asarray(mixture.log_probabilities, dtype=np.float64)[at]
+    log_oracle, log_co_oracle = -np.logaddexp(0.0, -log_odds), -np.logaddexp(0.0, log_odds)
+    log_weight = np.log(reference[at]) + log_density / temperature
+    tilted = log_weight + scale * log_oracle + np.log(count)
+    top = tilted.max()
+    log_normaliser = float(top + np.log(np.sum(np.exp(tilted - top))))
+    single = np.exp(log_probability)
+    oracle, co_oracle = np.exp(log_oracle), np.exp(log_co_oracle)
+    with np.errstate(divide="ignore", over="ignore"):
+        budget = delta / single
+    return Atoms(
+        gamma=mixture.gamma,
+        scale=scale,
+        probability=count * single,
+        single=single,
+        forget=count * forget[at],
+        retain=count * retain[at],
+        weight=count * np.exp(log_weight - log_normaliser),
+        oracle=oracle,
+        co_oracle=co_oracle,
+        log_oracle=log_oracle,
+        log_co_oracle=log_co_oracle,
+        base=np.exp(log_density / temperature - log_normaliser),
+        slope=np.exp(log_weight - log_normaliser - log_probability),
+        retain_density=retain[at] / reference[at],
+        log_low=_budget_floor(oracle, co_oracle, budget),
+        log_co_low=_budget_floor(co_oracle, oracle, budget),
+        log_normaliser=log_normaliser,
+        inverse=inverse,
+    )
+
+
+def maximise(
+    atoms: Atoms, c: Vector, co_multiplier: float, multiplier: float, everywhere: bool = True
+) -> Point:
+    """Maximiser of c f^s + λ' f* log f + λ (1−f*) log(1−f) over each atom's box.
+
+    Args:
+        c: shape (k,).
+        co_multiplier, multiplier: λ' (any sign) and λ > 0.
+        everywhere: False asks for the local maximiser with the largest f instead.
+    """
+    a, b = co_multiplier * atoms.oracle, multiplier * atoms.co_oracle
+    if atoms.scale == 1:
+        candidates = [_quadratic(c, a, b)]
+    else:
+        candidates = power_roots(c, a, b, atoms.scale)
+    best = _into_box(atoms, *candidates[0])
+    others = [_into_box(atoms, *pair) for pair in candidates[1:]]
+    if everywhere and co_multiplier < 0:  # log f is then rewarded for falling: the low end may win
+        others.append(_point(atoms.scale, atoms.log_low, _log_rest(atoms.log_low)))
+    for other in others:
+        better = _objective(c, a, b, other) > _objective(c, a, b, best)
+        best = Point(*(np.where(better, x, y) for x, y in zip(_fields(other), _fields(best))))
+    return best
+
+
+def _fields(point: Point) -> tuple[Vector, Vector, Vector]:
+    return point.power, point.log_f, point.log_g
+
+
+def _objective(c: Vector, a: Vector, b: Vector, point: Point) -> Vector:
+    with np.errstate(invalid="ignore"):
+        left = np.where(a == 0, 0.0, a * point.log_f)
+        right = np.where(b == 0, 0.0, b * point.log_g)
+    return c * point.power + left + right
+
+
+def _log_rest(log_x: Vector) -> Vector:
+    """log(1 − exp(log_x)), −inf at 0."""
+    with np.errstate(divide="ignore"):
+        return np.where(log_x > -0.69, np.log(-np.expm1(log_x)), np.log1p(-np.exp(log_x)))
+
+
+def _point(scale: float, log_f: Vector, log_g: Vector) -> Point:
+    return Point(np.exp(scale * log_f), log_f, log_g)
+
+
+def _into_box(atoms: Atoms, f: Vector, g: Vector) -> Point:
+    """The nearest point of the box, with its logarithms."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_f, log_g = np.log(f), np.log(g)
+    low, high = ~(log_f >= atoms.log_low), ~(log_g >= atoms.log_co_low)
+    if low.any():
+        log_f[low] = atoms.log_low[low]
+        log_g[low] = _log_rest(log_f[low])
+    if high.any():
+        log_g[high] = atoms.log_co_low[high]
+        log_f[high] = _log_rest(log_g[high])
+    power = np.exp(log_f) if atoms.scale == 1 else np.exp(atoms.scale * log_f)
+    return Point(power, log_f, log_g)
+
+
+def _quadratic(c: Vector, a: Vector, b: Vector) -> tuple[Vector, Vector]:
+    """The larger root f of c f(1−f) + a(1−f) − b f = 0, and 1−f, each to full precision.
+
+    Where there is no root in [0, 1] (only possible for a < 0), f = 0.
+    """
+    total = a + b
+    square = (c + a - b) ** 2 + 4 * a * b
+    none = (a < 0) & ((square < 0) | (total >= c))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        root = np.sqrt(np.maximum(square, 0.0))
+        f = np.where(total >= c, 2 * a / (total - c + root), (c - total + root) / (2 * c))
+        g = np.where(total >= -c, 2 * b / (total + c + root), (-c - total + root) / (-2 * c))
+    # 0/0 only where a pure atom is indifferent: any value is a maximiser.
+    undefined = np.isnan(f) | np.isnan(g)
+    if undefined.any():
+        f[undefined] = np.where(b[undefined] > 0, 0.0, 1.0)
+        g[undefined] = 1 - f[undefined]
+    if none.any():
+        f[none], g[none] = 0.0, 1.0
+    return np.minimum(f, 1.0), np.minimum(g, 1.0)
