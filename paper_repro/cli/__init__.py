@@ -116,9 +116,9 @@ def _parser(name: str, command: Command, function: Callable[..., Any]) -> Any:
 
 
 def _item_type(hint: Any) -> Any:
-    """`x` of a `list[x]` or `list[x] | None`; None of anything else."""
+    """`x` of a `list[x]` or `Sequence[x]`, optional or not; None of anything else."""
     for candidate in (hint, *typing.get_args(hint)):
-        if typing.get_origin(candidate) is list:
+        if typing.get_origin(candidate) in (list, Sequence):
             return typing.get_args(candidate)[0]
     return None
 

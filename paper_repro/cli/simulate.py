@@ -1,0 +1,61 @@
+"""`t3 simulate`: one study, to records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from t3theory.exceptions import InputError
+
+__all__ = ["parse_settings", "simulate"]
+
+
+def simulate(
+    study: str,
+    scale: str = "mini",
+    set: Sequence[str] = (),
+    out: str | None = None,
+    jobs: int = 1,
+    dask: str | None = None,
+) -> None:
+    """Run one study and write its records.
+
+    Args:
+        study: its name, see `t3 simulate --help`.
+        scale: mini, small or full.
+        set: settings to change, each KEY=VALUE or KEY=VALUE,VALUE,…
+        out: record file; default runs/simulations/STUDY-SCALE.jsonl.
+        jobs: processes on this machine.
+        dask: address of a Dask scheduler whose workers compute instead.
+    """
+    from rich.console import Console
+
+    from sims.run import run_study
+
+    target = out or f"runs/simulations/{study}-{scale}.jsonl"
+    records = run_study(study, scale, target, jobs, parse_settings(set), dask)
+    Console(stderr=True).print(f"{len(records)} records in {target}")
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE words as a mapping; several values, divided by commas, vary.
+
+    >>> parse_settings(["h=1,10,1e2", "learner=tabular"])
+    {'h': [1, 10, 100.0], 'learner': 'tabular'}
+    """
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not (key and equals and text):
+            raise InputError(f"--set {setting}: expected KEY=VALUE or KEY=VALUE,VALUE,…")
+        values = [_value(word) for word in text.strip("[]").split(",")]
+        parsed[key] = values[0] if len(values) == 1 else values
+    return parsed
+
+
+def _value(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except json.JSONDecodeError:
+        return word.strip()

@@ -1,0 +1,120 @@
+"""Cells: pieces of work that name what they need, and the keys that say what produced them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from t3theory.exceptions import InputError
+from t3theory.records import config_hash, source_hash
+
+__all__ = ["Cell", "Graph"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One call of one function whose results lie in files.
+
+    Args:
+        name: unique; also the name of its log and its stamp.
+        function: "module:name", called as `function(**arguments)`.
+        arguments: anything JSON can hold; paths as strings.
+        products: files or folders it leaves, relative to the run's folder.
+        needs: cells whose products it reads; it cannot run without them.
+        wants: cells whose products it reads where there are any.
+        sources: packages or files whose code decides the result.
+        config: whatever else decides the result (a scale's settings, a hash of the data).
+    """
+
+    name: str
+    function: str
+    arguments: Mapping[str, Any]
+    products: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All cells that come before it."""
+        return self.needs + self.wants
+
+
+class Graph:
+    """Cells in an order in which they can run.
+
+    Raises:
+        InputError: two cells of one name, a need that is no cell, or a circle.
+
+    >>> a, b = Cell("a", "m:f", {}, ("a",)), Cell("b", "m:f", {}, ("b",), needs=("a",))
+    >>> [cell.name for cell in Graph([b, a])]
+    ['a', 'b']
+    """
+
+    def __init__(self, cells: Iterable[Cell]) -> None:
+        listed = list(cells)
+        self.cells = {cell.name: cell for cell in listed}
+        if len(self.cells) != len(listed):
+            raise InputError("two cells of the pipeline have one name")
+        for cell in listed:
+            for name in cell.inputs:
+                if name not in self.cells:
+                    raise InputError(f"cell {cell.name} needs {name}, which is no cell")
+        try:
+            order = list(self.sorter().static_order())
+        except CycleError as error:
+            raise InputError(f"cells need each other: {error.args[1]}") from error
+        self.cells = {name: self.cells[name] for name in order}
+
+    def __iter__(self) -> Any:
+        return iter(self.cells.values())
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def sorter(self) -> TopologicalSorter[str]:
+        """A fresh sorter over the cells' names."""
+        return TopologicalSorter({cell.name: cell.inputs for cell in self.cells.values()})
+
+    def keys(self) -> dict[str, str]:
+        """Name -> what its result is filed under.
+
+        A key changes with the function, its arguments and configuration, the code it runs and
+        the keys of all its inputs: known before anything runs.
+        """
+        keys: dict[str, str] = {}
+        for cell in self:
+            keys[cell.name] = config_hash(
+                cell.function,
+                dict(cell.arguments),
+                dict(cell.config),
+                list(cell.products),
+                source_hash(*cell.sources) if cell.sources else "",
+                [keys[name] for name in cell.inputs],
+            )
+        return keys
+
+    def only(self, wanted: Iterable[str]) -> Graph:
+        """The cells whose names begin with one of `wanted`, and all they need.
+
+        Raises:
+            InputError: a name that no cell begins with.
+        """
+        todo: list[str] = []
+        for prefix in wanted:
+            found = [name for name in self.cells if name.startswith(prefix)]
+            if not found:
+                raise InputError(
+                    f"--only {prefix}: no cell begins so; expected one of {', '.join(self.cells)}"
+                )
+            todo += found
+        kept: set[str] = set()
+        while todo:
+            name = todo.pop()
+            if name not in kept:
+                kept.add(name)
+                todo += self.cells[name].inputs
+        return Graph(cell for name, cell in self.cells.items() if name in kept)
