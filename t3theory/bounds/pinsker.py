@@ -1,0 +1,122 @@
+"""D. The local Pinsker lemma: how far a classifier of small excess risk is from f*.
+
+|a − b| ≤ √(2a(1−a) k) + k with k = kl(a‖b); summed, E_P|f − f*| ≤ √(2Oδ) + δ.
+"""
+
+from __future__ import annotations
+
+import math
+
+from t3theory._xp import Array, logsumexp, namespace
+from t3theory.classifier import bayes_log_odds
+from t3theory.mixture import Mixture
+
+__all__ = ["gap_bound", "kl_inverse", "local_pinsker", "weighted_gap_bound"]
+
+
+def local_pinsker(a: float, k: float) -> float:
+    """|a − b| ≤ √(2a(1−a) k) + k for every b with kl(a‖b) ≤ k.
+
+    Both constants are the least possible: a = 0 leaves b = 1 − e^{−k}, and for fixed a the
+    square root is the limit k → 0. On the side that points away from 1/2 the square root
+    alone suffices.
+
+    Args:
+        a: in [0, 1]. k: nats.
+
+    >>> local_pinsker(0.5, 0.02)
+    0.12000000000000001
+    """
+    return math.sqrt(2 * a * (1 - a) * k) + k
+
+
+def gap_bound(overlap: float, excess_risk: float) -> float:
+    """Δ = min(√(δ/2), √(2Oδ) + δ, 1) ≥ E_P|f − f*|: Pinsker, or its local form.
+
+    Proportional to δ, not √δ, for disjoint supports (O = 0).
+
+    >>> gap_bound(0.0, 1e-4)
+    0.0001
+    """
+    slow = math.sqrt(excess_risk / 2)
+    return min(slow, math.sqrt(2 * overlap * excess_risk) + excess_risk, 1.0)
+
+
+def weighted_gap_bound(mixture: Mixture, log_weight: Array, excess_risk: float) -> float:
+    """E_P[w|f − f*|] ≤ min(√(E_P[w²] δ/2), √(2E_P[w² f*(1−f*)] δ) + δ max w, E_P[w]).
+
+    Args:
+        log_weight: log w ≥ −inf, shape (n,); read where P > 0 only.
+        excess_risk: δ, nats.
+    """
+    if excess_risk == 0:
+        return 0.0
+    xp = namespace(log_weight)
+    zero, minus_inf = xp.zeros_like(log_weight), xp.full_like(log_weight, -xp.inf)
+    seen = (mixture.log_probabilities > -xp.inf) & (log_weight > -xp.inf)
+    if not bool(xp.any(seen)):
+        return 0.0
+    log_p = xp.where(seen, mixture.log_probabilities, minus_inf)
+    log_w = xp.where(seen, log_weight, zero)
+    odds = bayes_log_odds(mixture)
+    # log f*(1−f*) = −|x| − 2 log(1 + e^{−|x|}), x the log-odds
+    log_variance = -xp.abs(odds) - 2 * xp.log1p(xp.exp(-xp.abs(odds)))
+    second = float(logsumexp(log_p + 2 * log_w))
+    overlap = float(logsumexp(log_p + 2 * log_w + log_variance))
+    top = float(xp.max(xp.where(seen, log_weight, minus_inf)))
+    log_risk = math.log(excess_risk)
+    slow = _exp((second + log_risk - math.log(2)) / 2)
+    fast = _exp((overlap + log_risk + math.log(2)) / 2) + _exp(top + log_risk)
+    return min(slow, fast, _exp(float(logsumexp(log_p + log_w))))
+
+
+def kl_inverse(a: float, k: float, upper: bool = True) -> float:
+    """The largest (or least) b with kl(a‖b) ≤ k, rounded outwards.
+
+    Args:
+        a: in [0, 1]. k: ≥ 0, nats; inf gives the end of [0, 1].
+
+    >>> kl_inverse(0.0, 0.1) >= 1 - math.exp(-0.1)
+    True
+    """
+    if not upper:
+        return 1 - kl_inverse(1 - a, k)
+    if a >= 1 or k == math.inf:
+        return 1.0
+    if a == 0:
+        return math.nextafter(-math.expm1(-k), 1.0)
+    # Bisection on the log-odds of b; the Bernoulli KL to b = σ(x) increases from x(a) on.
+    low = math.log(a) - math.log1p(-a)
+    entropy = a * math.log(a) + (1 - a) * math.log1p(-a)
+    high = (k - entropy) / (1 - a) + 1  # −(1−a) log(1−b) ≤ k + entropy(a) bounds x
+    high = max(high, low + 1)
+    for _ in range(200):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if _kl_from(a, middle) <= k else (low, middle)
+    return min(1.0, max(a, 1 / (1 + math.exp(-high)) if high < 700 else 1.0))
+
+
+def _kl_from(a: float, x: float) -> float:
+    """kl(a‖σ(x)) = a·φ(r) + (1−a)·φ(r'), without cancellation near σ(x) = a."""
+    b = 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+    c = 1 / (1 + math.exp(x)) if x < 700 else 0.0
+    return _part(a, b) + _part(1 - a, c)
+
+
+def _part(p: float, q: float) -> float:
+    """p log(p/q) − p + q ≥ 0."""
+    if p == 0:
+        return q
+    if q == 0:
+        return math.inf
+    u = (q - p) / p
+    if abs(u) < 1e-2:  # u − log(1+u) by its series: exact to rounding below 1e-2
+        return p * sum((-u) ** j / j for j in range(2, 12))
+    return p * (u - (math.log(q) - math.log(p)))
+
+
+def _exp(x: float) -> float:
+    """exp(x), inf where it overflows."""
+    return math.exp(x) if x < 709 else math.inf

@@ -1,0 +1,127 @@
+"""G, H. The errors of temper-then-tilt, at T ≥ 1."""
+
+from __future__ import annotations
+
+import math
+
+from t3theory._xp import namespace
+from t3theory.bounds.bound import Bound
+from t3theory.bounds.pinsker import weighted_gap_bound
+from t3theory.bounds.terms import Terms
+
+__all__ = ["forget_bounds", "retain_bounds", "retain_weight_bound", "tempered_sup"]
+
+
+def tempered_sup(forget_sup: float, gamma: float, temperature: float) -> float:
+    """γ^{1/T−1} ‖p_f‖_∞^{1/T} ≥ max_z p_f p^{1/T−1}: what tempering makes of the sharpest atom.
+
+    >>> tempered_sup(100.0, 1.0, 2.0)
+    10.0
+    """
+    return math.exp(math.log(forget_sup) / temperature + (1 / temperature - 1) * math.log(gamma))
+
+
+def forget_bounds(terms: Terms) -> tuple[Bound, ...]:
+    """G. FE_T ≤ FB_T + [γ^{1/T−1}‖p_f‖_∞^{1/T} Δ + E_{P_f}[p̂^(T)] D_N] / N*, in four forms.
+
+    * "slow": Δ = √(δ/2) and D_N = μ(P>0)^{1−1/T}(δ/2)^{1/max(2,T)}, with p̂ as it came out;
+    * "fast": Δ and D_N through D;
+    * "a priori": no p̂: E_{P_f}[p*^(T)] in its place and N̂ ≥ its floor in place of N*;
+    * "weighted": the same with D's weighted form in place of the norms.
+    """
+    sup = tempered_sup(terms.forget_sup, terms.gamma, terms.temperature)
+    floor, star = terms.normaliser_floor, terms.oracle_normaliser
+    named = {
+        "excess_risk": terms.excess_risk,
+        "forget_bias": terms.forget_bias,
+        "tempered_sup": sup,
+        "oracle_normaliser": star,
+    }
+
+    def bound(variant: str, leak: float, mass: float, gap: float, norm: float) -> Bound:
+        value = terms.forget_bias + (leak + mass * gap) / norm if norm > 0 else math.inf
+        parts = named | {"leak": leak, "mass": mass, "normaliser_gap": gap, "normaliser": norm}
+        known = variant in ("slow", "fast")
+        return Bound("G", "forget_error", "upper", value, parts, variant, known)
+
+    found = []
+    mass = terms.estimate_on_forget
+    if mass is not None:
+        slow = sup * math.sqrt(terms.excess_risk / 2)
+        found.append(bound("slow", slow, mass, terms.slow_holder_gap, star))
+        found.append(bound("fast", sup * terms.gap, mass, terms.holder_gap, star))
+    mass = terms.oracle_on_forget
+    found.append(bound("a priori", sup * terms.gap, mass, terms.holder_gap, floor))
+    leak = min(sup * terms.gap, _forget_gap(terms))
+    found.append(bound("weighted", leak, mass, terms.normaliser_gap, floor))
+    return tuple(found)
+
+
+def _forget_gap(terms: Terms) -> float:
+    """E_{P_f}[p^{1/T}|f − f*|] = E_P[w|f − f*|] with w = p_f p^{1/T−1}, through D."""
+    log_weight = terms.mixture.log_forget_density + terms.log_flattening
+    return weighted_gap_bound(terms.mixture, log_weight, terms.excess_risk)
+
+
+def retain_bounds(terms: Terms) -> tuple[Bound, ...]:
+    """H. RE_T ≤ RB_T + (δ + Δ)/(1−γ) + log(1 + D_N/N*), in three forms.
+
+    * "slow": Δ = √(δ/2) and D_N from Pinsker, log(1+x) ≤ x;
+    * "fast": both through D;
+    * "weighted": the last two terms joined before they are bounded, so that they cancel at
+      T = 1 and leave B.
+    """
+    delta, retained, star = terms.excess_risk, 1 - terms.gamma, terms.oracle_normaliser
+    bias = terms.retain_bias
+    named = {"excess_risk": delta, "retain_bias": bias, "oracle_normaliser": star}
+    slow_gap = math.sqrt(delta / 2)
+    slow = bias + (delta + slow_gap) / retained + terms.slow_holder_gap / star
+    gap = terms.normaliser_gap
+    fast = bias + (delta + terms.gap) / retained + math.log1p(gap / star)
+    joined = retain_weight_bound(terms)
+    return (
+        Bound(
+            "H",
+            "retain_error",
+            "upper",
+            slow,
+            named | {"gap": slow_gap, "normaliser_gap": terms.slow_holder_gap},
+            "slow",
+        ),
+        Bound(
+            "H",
+            "retain_error",
+            "upper",
+            fast,
+            named | {"gap": terms.gap, "normaliser_gap": gap},
+            "fast",
+        ),
+        Bound(
+            "H",
+            "retain_error",
+            "upper",
+            bias + delta / retained + joined,
+            named | {"joined_gap": joined},
+            "weighted",
+        ),
+    )
+
+
+def retain_weight_bound(terms: Terms) -> float:
+    """E_P[(f − f*) W] ≤ E_P[|W||f − f*|], W = p^{1/T−1}/N* − 1/(1−γ), through D; 0 at T = 1."""
+    if terms.temperature == 1:
+        return 0.0
+    mixture = terms.mixture
+    xp = namespace(mixture.retain)
+    log_first = terms.log_flattening - terms.log_oracle_normaliser
+    log_second = -math.log1p(-terms.gamma)
+    # |e^a − e^b| = e^max(a,b) (1 − e^{−|a−b|}), so that a weight near 0 keeps its digits.
+    first = xp.where(mixture.probabilities > 0, log_first, xp.full_like(log_first, log_second))
+    distance = xp.abs(first - log_second)
+    small = -xp.expm1(-distance)
+    zero = small == 0
+    log_small = xp.where(
+        zero, xp.full_like(small, -xp.inf), xp.log(xp.where(zero, xp.ones_like(small), small))
+    )
+    log_weight = xp.maximum(first, xp.full_like(first, log_second)) + log_small
+    return weighted_gap_bound(mixture, log_weight, terms.excess_risk)
