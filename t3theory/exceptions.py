@@ -37,6 +37,10 @@ class AssumptionError(T3Error, ValueError):
         place = symbol if index is None else f"{symbol}[{', '.join(map(str, index))}]"
         super().__init__(f"{place} {requirement}, got {value}")
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        # By its own arguments, so that it can come back from another process.
+        return type(self), (self.symbol, self.requirement, self.value, self.index)
+
 
 class InputError(T3Error, ValueError):
     """A file, name or option from outside is not what was expected."""

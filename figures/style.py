@@ -1,0 +1,166 @@
+"""One look for all figures: sizes, colours, fonts, labels at the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = [
+    "COLUMN",
+    "PAGE",
+    "PALETTE",
+    "context",
+    "figure",
+    "label_curves",
+    "power_label",
+    "room_for_labels",
+    "temperature_colours",
+]
+
+COLUMN = 84.0
+"""Width of a column, mm."""
+PAGE = 174.0
+"""Width of a page, mm."""
+
+PALETTE: dict[str, str] = {
+    "guidance": "#D55E00",
+    "t3": "#0072B2",
+    "gated": "#009E73",
+    "retain": "#000000",
+    "full": "#7F7F7F",
+    "other": "#CC79A7",
+    "accent": "#E69F00",
+    "light": "#56B4E9",
+}
+"""Okabe and Ito's colours, told apart with every common colour blindness, by role."""
+
+_RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 7.0,
+    "axes.labelsize": 7.0,
+    "axes.titlesize": 7.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.size": 0.0,
+    "ytick.minor.size": 0.0,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.0,
+    "legend.frameon": False,
+    "legend.fontsize": 6.5,
+    "figure.dpi": 150,
+    "savefig.dpi": 300,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "t3",  # or the SVG's identifiers differ from run to run
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextmanager
+def context() -> Iterator[None]:
+    """Everything drawn inside has the project's look; nothing outside changes."""
+    with mpl.rc_context(_RC):
+        yield
+
+
+def figure(
+    width: float = COLUMN, height: float = 62.0, columns: int = 1, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `width` × `height` mm and its panels, row by row.
+
+    Not made through pyplot: nothing stays open, nothing asks for a display.
+    """
+    made = Figure(figsize=(width / 25.4, height / 25.4), layout="constrained")
+    panels = made.subplots(rows, columns, squeeze=False).ravel().tolist()
+    if len(panels) > 1:
+        for letter, panel in zip("abcdefghijkl", panels, strict=False):
+            panel.set_title(letter)
+    return made, panels
+
+
+def temperature_colours(temperatures: Sequence[float]) -> dict[float, str]:
+    """Guidance (T = 1) stands out; T > 1 are blues, darker with T."""
+    hot = sorted(t for t in temperatures if t != 1)
+    blues = sns.color_palette("blend:#56B4E9,#08306B", max(len(hot), 1)).as_hex()
+    return {1.0: PALETTE["guidance"]} | dict(zip(hot, blues, strict=False))
+
+
+def power_label(symbol: str, value: float) -> str:
+    """`symbol = value`, powers of ten as such.
+
+    >>> power_label("h", 1000.0), power_label("T", 1.5)
+    ('h = $10^{3}$', 'T = 1.5')
+    """
+    digits = f"{value:e}".split("e")
+    if float(digits[0]) == 1 and abs(int(digits[1])) > 1:
+        return f"{symbol} = $10^{{{int(digits[1])}}}$"
+    return f"{symbol} = {value:g}"
+
+
+def room_for_labels(axes: Axes, share: float = 0.3) -> None:
+    """Widen the panel to the right by `share`; axis and ticks still end where the data do."""
+    low, high = axes.get_xlim()
+    data = axes.dataLim.x0, axes.dataLim.x1
+    logarithmic = axes.get_xscale() == "log"
+    axes.set_xlim(low, high * (high / low) ** share if logarithmic else high + share * (high - low))
+    ends = max(low, data[0]), min(high, data[1])
+    axes.spines["bottom"].set_bounds(*ends)
+    slack = 1e-9 * abs(ends[1])
+    axes.set_xticks([t for t in axes.get_xticks() if ends[0] - slack <= t <= ends[1] + slack])
+    axes.set_xticks([], minor=True)
+
+
+def label_curves(
+    axes: Axes, labels: Sequence[tuple[float, float, str, str]], size: float = 6.5
+) -> None:
+    """Text at the ends of curves, moved apart vertically where it would overlap.
+
+    Args:
+        labels: (x, y, text, colour) with the point the text belongs to, in data coordinates.
+    """
+    axes.figure.canvas.draw()  # settles the layout, so that points become pixels for good
+    step = size * 1.15 * axes.figure.dpi / 72
+    placed = sorted(
+        ((axes.transData.transform((x, y))[1], x, y, text, colour) for x, y, text, colour in labels)
+    )
+    heights = _spread([p[0] for p in placed], step)
+    for (pixel, x, y, text, colour), height in zip(placed, heights, strict=True):
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(4, (height - pixel) * 72 / axes.figure.dpi),
+            textcoords="offset points",
+            color=colour,
+            fontsize=size,
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def _spread(wanted: Sequence[float], step: float) -> list[float]:
+    """The nearest ascending positions at least `step` apart: merged blocks keep their mean.
+
+    >>> _spread([0.0, 0.0, 10.0], 2.0)
+    [-1.0, 1.0, 10.0]
+    """
+    blocks: list[tuple[float, int]] = []  # centre, number of labels
+    for position in wanted:
+        blocks.append((position, 1))
+        while len(blocks) > 1:
+            (low, m), (high, n) = blocks[-2], blocks[-1]
+            if high - low >= step * (m + n) / 2:
+                break
+            blocks[-2:] = [((low * m + high * n) / (m + n), m + n)]
+    return [centre + (i - (count - 1) / 2) * step for centre, count in blocks for i in range(count)]

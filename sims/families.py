@@ -1,0 +1,142 @@
+"""Families of mixtures with known P_r, P_f and μ, so that every error is exact.
+
+Each takes the concentration h = ‖p_f‖_∞ (or a width that determines it) and γ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from t3theory.exceptions import AssumptionError
+from t3theory.mixture import Mixture
+
+__all__ = ["gaussian", "power_law", "spike", "spike_of", "zipf"]
+
+
+def _require(ok: bool, symbol: str, requirement: str, value: object) -> None:
+    if not ok:
+        raise AssumptionError(symbol, requirement, value)
+
+
+def power_law(size: int, exponent: float) -> np.ndarray:
+    """P ∝ rank^−a on `size` atoms, shape (size,), summing to 1.
+
+    >>> power_law(4, 0.0)
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+    weights = np.arange(1, size + 1, dtype=np.float64) ** -exponent
+    return weights / weights.sum()
+
+
+def spike(
+    h: float,
+    gamma: float,
+    retain_atoms: int = 64,
+    forget_atoms: int = 4,
+    overlap: float = 0.0,
+    skew: float = 0.0,
+) -> Mixture:
+    """Forget mass on a set of μ-measure 1/h beside retain data on measure 1.
+
+    The retain distribution lives on the first `retain_atoms` atoms, which share measure 1
+    equally; the forget distribution is uniform on the last `forget_atoms`, which share
+    measure (1−ω)/h, but for the share ω that follows the retain distribution.
+
+    Args:
+        h: ‖p_f‖_∞ ≥ 1, exactly, as long as ω · max P_r · retain_atoms ≤ h.
+        gamma: γ.
+        overlap: ω in [0, 1); 0 makes the supports disjoint.
+        skew: P_r ∝ rank^−skew; 0 is uniform, which tempering leaves as it is.
+
+    >>> m = spike(1000.0, gamma=0.1)
+    >>> m.size, round(float(m.forget_density_sup), 6)
+    (68, 1000.0)
+    """
+    _require(1 <= h < math.inf, "h", "must be finite and at least 1", h)
+    _require(retain_atoms >= 1, "retain_atoms", "must be at least 1", retain_atoms)
+    _require(forget_atoms >= 1, "forget_atoms", "must be at least 1", forget_atoms)
+    _require(0 <= overlap < 1, "overlap", "must lie in [0, 1)", overlap)
+    ranked = power_law(retain_atoms, skew)
+    _require(
+        overlap * ranked[0] * retain_atoms <= h,
+        "h",
+        f"must be at least overlap × the largest retain density {ranked[0] * retain_atoms:.3g}",
+        h,
+    )
+    beside = np.full(forget_atoms, 1 / forget_atoms)
+    return Mixture(
+        retain=np.concatenate([ranked, np.zeros(forget_atoms)]),
+        forget=np.concatenate([overlap * ranked, (1 - overlap) * beside]),
+        gamma=gamma,
+        reference=np.concatenate(
+            [np.full(retain_atoms, 1 / retain_atoms), (1 - overlap) / h * beside]
+        ),
+    )
+
+
+def spike_of(config: Mapping[str, Any]) -> Mixture:
+    """The spike mixture of a study's configuration."""
+    fields = ("h", "gamma", "retain_atoms", "forget_atoms", "overlap", "skew")
+    return spike(**{name: config[name] for name in fields if name in config})
+
+
+def gaussian(
+    width: float, gamma: float, atoms_per_axis: int = 256, dimension: int = 1, distance: float = 1.0
+) -> Mixture:
+    """Two Gaussians on a grid over [−4, 4]^d: retain of width 1 at 0, forget narrow.
+
+    μ is the volume of a grid cell, so ‖p_f‖_∞ grows as width^−d until a single cell holds all.
+
+    Args:
+        width: standard deviation of the forget Gaussian, which stands at (distance, 0, …).
+        atoms_per_axis: grid points on each axis.
+        dimension: d in {1, 2, 3}.
+
+    >>> m = gaussian(0.1, gamma=0.1, atoms_per_axis=4096)
+    >>> round(float(m.forget_density_sup), 2)  # near 1/(0.1·√(2π)) = 3.99
+    3.99
+    """
+    _require(0 < width < math.inf, "width", "must be positive and finite", width)
+    _require(dimension in (1, 2, 3), "dimension", "must be 1, 2 or 3", dimension)
+    _require(atoms_per_axis >= 2, "atoms_per_axis", "must be at least 2", atoms_per_axis)
+    axis = np.linspace(-4, 4, atoms_per_axis)
+    step = axis[1] - axis[0]
+
+    def normal(centre: float, deviation: float) -> np.ndarray:
+        log_weight = -(((axis - centre) / deviation) ** 2) / 2
+        weight = np.exp(log_weight - log_weight.max())
+        return weight / weight.sum()
+
+    retain, forget = normal(0.0, 1.0), normal(distance, width)
+    for _ in range(dimension - 1):
+        retain = np.multiply.outer(retain, normal(0.0, 1.0))
+        forget = np.multiply.outer(forget, normal(0.0, width))
+    return Mixture(
+        retain=retain.ravel() / retain.sum(),
+        forget=forget.ravel() / forget.sum(),
+        gamma=gamma,
+        reference=np.full(retain.size, step**dimension),
+    )
+
+
+def zipf(atoms: int, gamma: float, exponent: float = 1.0, forget_atoms: int = 8) -> Mixture:
+    """A large alphabet: retain P ∝ rank^−a, forget uniform on the rarest symbols.
+
+    μ is the uniform distribution, so ‖p_f‖_∞ = atoms / forget_atoms.
+
+    >>> float(zipf(1000, gamma=0.1, forget_atoms=10).forget_density_sup)
+    100.0
+    """
+    _require(1 <= forget_atoms <= atoms, "forget_atoms", f"must lie in [1, {atoms}]", forget_atoms)
+    forget = np.zeros(atoms)
+    forget[-forget_atoms:] = 1 / forget_atoms
+    return Mixture(
+        retain=power_law(atoms, exponent),
+        forget=forget,
+        gamma=gamma,
+        reference=np.full(atoms, 1 / atoms),
+    )

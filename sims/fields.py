@@ -1,0 +1,100 @@
+"""What may stand in a study's configuration: each field's type and the values it may take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from t3theory.exceptions import AssumptionError, InputError
+
+__all__ = ["FIELDS", "Field", "Scalar", "checked"]
+
+Scalar = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting: its type, what must hold of it, and what it means."""
+
+    type: type
+    requirement: str
+    holds: Callable[[Any], bool]
+    meaning: str
+
+
+def _positive(x: float) -> bool:
+    return 0 < x < math.inf
+
+
+def _at_least_zero(x: float) -> bool:
+    return 0 <= x < math.inf
+
+
+def _count(meaning: str) -> Field:
+    return Field(int, "must be a whole number of at least 1", lambda x: x >= 1, meaning)
+
+
+def _share(meaning: str) -> Field:
+    return Field(float, "must lie in [0, 1)", lambda x: 0 <= x < 1, meaning)
+
+
+def _inside(meaning: str) -> Field:
+    return Field(float, "must lie in (0, 1)", lambda x: 0 < x < 1, meaning)
+
+
+def _number(meaning: str, zero: bool = False) -> Field:
+    if zero:
+        return Field(float, "must be ≥ 0 and finite", _at_least_zero, meaning)
+    return Field(float, "must be positive and finite", _positive, meaning)
+
+
+def _name(*known: str, meaning: str) -> Field:
+    listed = f"must be {' or '.join(known)}"
+    return Field(str, listed, lambda x: x in known, meaning)
+
+
+FIELDS: dict[str, Field] = {
+    "confidence": _inside("1 − η, the probability that an interval or bound is to hold with"),
+    "delta": _number("δ, the classifier's excess risk in nats"),
+    "forget_atoms": _count("atoms that carry the forget distribution"),
+    "gamma": _inside("γ, the share of data to forget"),
+    "h": Field(float, "must be finite and at least 1", lambda x: 1 <= x < math.inf, "‖p_f‖_∞"),
+    "learner": _name("tabular", "logistic", meaning="how the classifier is trained"),
+    "n": _count("labelled draws, retain and forget together"),
+    "overlap": _share("share of the forget distribution that lies where the retain one does"),
+    "retain_atoms": _count("atoms that carry the retain distribution"),
+    "seeds": _count("independent repetitions of every cell"),
+    "skew": _number("exponent a of the retain probabilities, P_r ∝ rank^−a", zero=True),
+    "temperature": _number("T"),
+}
+"""Every field any study has."""
+
+
+def checked(name: str, value: object) -> Scalar:
+    """`value` as the type of the field `name`.
+
+    Raises:
+        InputError: no such field, or a value of another type.
+        AssumptionError: a value the field cannot take.
+
+    >>> checked("n", 1e3)
+    1000
+    """
+    field = FIELDS.get(name)
+    if field is None:
+        raise InputError(f"field {name!r}: expected one of {', '.join(sorted(FIELDS))}")
+    if field.type is str:
+        if not isinstance(value, str):
+            raise InputError(f"{name}: expected a word, got {value!r}")
+        typed: Scalar = value
+    else:
+        if isinstance(value, bool | str) or not isinstance(value, int | float):
+            raise InputError(f"{name}: expected a number, got {value!r}")
+        if field.type is int and value != value // 1:
+            raise AssumptionError(name, field.requirement, value)
+        typed = field.type(value)
+    if not field.holds(typed):
+        raise AssumptionError(name, field.requirement, value)
+    return typed

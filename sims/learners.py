@@ -1,0 +1,126 @@
+"""Classifiers of retain against forget: trained on samples, or built to a given excess risk.
+
+All give log-odds log f/(1−f) on the atoms, shape (n_atoms,).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from t3theory.classifier import bayes_classifier, excess_risk
+from t3theory.exceptions import AssumptionError
+from t3theory.mixture import Mixture
+
+__all__ = ["cosine_features", "draw", "leaking", "logistic", "random_of_risk", "tabular", "train"]
+
+
+def draw(mixture: Mixture, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Counts of n independent labelled draws: row 0 retain, row 1 forget, shape (2, n_atoms)."""
+    joint = np.stack([(1 - mixture.gamma) * mixture.retain, mixture.gamma * mixture.forget])
+    return generator.multinomial(n, joint.ravel() / joint.sum()).reshape(joint.shape)
+
+
+def tabular(counts: np.ndarray) -> np.ndarray:
+    """f(z) = (k_z + 1)/(N_z + 2), k_z retain labels among N_z draws of z: log (k+1)/(N−k+1).
+
+    >>> tabular(np.array([[3, 0], [0, 0]]))
+    array([1.38629436, 0.        ])
+    """
+    return np.log(counts[0] + 1.0) - np.log(counts[1] + 1.0)
+
+
+def cosine_features(atoms: int, dimension: int) -> np.ndarray:
+    """φ_k(z) = cos(π k z/atoms), k = 0 … dimension − 1, shape (atoms, dimension)."""
+    place = (np.arange(atoms) + 0.5) / atoms
+    return np.cos(np.pi * np.outer(place, np.arange(dimension)))
+
+
+def logistic(counts: np.ndarray, dimension: int = 32, penalty: float = 1.0) -> np.ndarray:
+    """Penalised logistic regression on cosine features of the atom's place.
+
+    Args:
+        counts: as from :func:`draw`.
+        dimension: number of features.
+        penalty: weight of ‖w‖²/2 against the summed log-loss.
+    """
+    atoms = counts.shape[1]
+    if not counts.any(axis=1).all():
+        # One class only: the regression has no minimiser; add-one is the neutral answer.
+        return np.full(atoms, float(np.log(counts[0].sum() + 1.0) - np.log(counts[1].sum() + 1.0)))
+    features = cosine_features(atoms, dimension)
+    seen = counts.ravel() > 0
+    model = LogisticRegression(C=1 / penalty, fit_intercept=False, max_iter=1000)
+    model.fit(
+        np.concatenate([features, features])[seen],
+        np.repeat([1, 0], atoms)[seen],
+        sample_weight=counts.ravel()[seen],
+    )
+    return model.decision_function(features)
+
+
+def train(
+    learner: str, mixture: Mixture, n: int, generator: np.random.Generator, **settings: Any
+) -> np.ndarray:
+    """Draw n labelled samples and train `learner` ("tabular" or "logistic") on them."""
+    counts = draw(mixture, n, generator)
+    if learner == "tabular":
+        return tabular(counts)
+    if learner == "logistic":
+        return logistic(counts, **settings)
+    raise AssumptionError("learner", "must be tabular or logistic", learner)
+
+
+def _towards(mixture: Mixture, target: np.ndarray, delta: float) -> np.ndarray:
+    """Log-odds of (1−t) f* + t·target with excess risk exactly δ.
+
+    The excess risk is convex in f and 0 at t = 0, hence increasing in t.
+    """
+    star = bayes_classifier(mixture)
+
+    def mixed(t: float) -> np.ndarray:
+        return (1 - t) * star + t * target
+
+    last = 1 - 2.0**-53  # at t = 1 a target of 0 or 1 may have infinite risk
+    most = float(excess_risk(mixture, mixed(last)))
+    if not 0 < delta <= most:
+        raise AssumptionError("delta", f"must lie in (0, {most:.3g}] here", delta)
+    # On a logarithmic scale, so that small risks keep their relative precision.
+    low = np.log(1e-300)
+    root = brentq(
+        lambda u: np.log(float(excess_risk(mixture, mixed(np.exp(u)))) + 1e-300) - np.log(delta),
+        low,
+        np.log(last),
+        xtol=1e-14,
+        rtol=1e-14,
+    )
+    return logit(mixed(float(np.exp(root))))
+
+
+def random_of_risk(mixture: Mixture, delta: float, generator: np.random.Generator) -> np.ndarray:
+    """A random classifier with excess risk δ: the Bayes one mixed with random values.
+
+    The random values are σ(3g), g standard normal, on each atom.
+
+    >>> m = Mixture(retain=[0.5, 0.5], forget=[0.0, 1.0], gamma=0.5)
+    >>> f = expit(random_of_risk(m, 0.01, np.random.default_rng(0)))
+    >>> round(float(excess_risk(m, f)), 9)
+    0.01
+    """
+    return _towards(mixture, expit(3 * generator.standard_normal(mixture.size)), delta)
+
+
+def leaking(mixture: Mixture, delta: float) -> np.ndarray:
+    """The classifier of excess risk δ that errs by calling forget atoms retain (statement F).
+
+    >>> m = Mixture(retain=[1.0, 0.0], forget=[0.0, 1.0], gamma=0.1)
+    >>> f = expit(leaking(m, 0.01))
+    >>> bool(np.isclose(f[1], -np.expm1(-0.01 / 0.1), rtol=1e-9))
+    True
+    """
+    star = bayes_classifier(mixture)
+    return _towards(mixture, np.where(mixture.forget > 0, 1.0, star), delta)

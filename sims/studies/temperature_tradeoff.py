@@ -1,0 +1,65 @@
+"""What tempering costs and buys: retain and forget error against T at fixed excess risk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sims.families import spike_of
+from sims.learners import random_of_risk
+from sims.measure import bounds, errors
+from sims.study import Config, Measured, Study
+
+__all__ = ["STUDY"]
+
+
+def _measure(config: Config, generator: np.random.Generator) -> Measured:
+    mixture = spike_of(config)
+    log_odds = random_of_risk(mixture, config["delta"], generator)
+    return [
+        (
+            {"temperature": t},
+            errors(mixture, log_odds, t) | bounds(mixture, log_odds, t, "BCEFGH"),
+        )
+        for t in config["temperature"]
+    ]
+
+
+_COMMON: dict[str, Any] = {
+    "gamma": 0.1,
+    "overlap": 0.05,
+    "skew": 1.0,
+    "retain_atoms": 64,
+    "forget_atoms": 4,
+}
+
+STUDY = Study(
+    name="temperature_tradeoff",
+    question="Which retain error does each temperature pay for which forget error?",
+    scales={
+        "mini": _COMMON
+        | {
+            "h": [1e2, 1e4, 1e6],
+            "delta": 0.01,
+            "temperature": [1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0],
+            "seeds": 12,
+        },
+        "small": _COMMON
+        | {
+            "h": [1e2, 1e4, 1e6],
+            "delta": [1e-3, 1e-2, 1e-1],
+            "temperature": [1 + k / 4 for k in range(25)],
+            "seeds": 20,
+        },
+        "full": _COMMON
+        | {
+            "h": [10.0**k for k in range(1, 7)],
+            "delta": [10.0**-k for k in range(1, 6)],
+            "temperature": [1 + k / 8 for k in range(73)],
+            "seeds": 50,
+        },
+    },
+    measure=_measure,
+    check=spike_of,
+)

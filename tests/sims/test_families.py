@@ -1,0 +1,72 @@
+"""Families: what is promised of them holds exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sims.families import gaussian, spike, zipf
+from t3theory.classifier import overlap
+from t3theory.exceptions import AssumptionError
+
+
+@given(
+    h=st.floats(1, 1e6),
+    gamma=st.floats(0.01, 0.99),
+    retain_atoms=st.integers(1, 40),
+    forget_atoms=st.integers(1, 9),
+    skew=st.floats(0, 2),
+)
+def test_spike_has_the_concentration_asked_for(h, gamma, retain_atoms, forget_atoms, skew):
+    m = spike(h, gamma, retain_atoms, forget_atoms, skew=skew)
+    # One division and one sum of at most nine numbers: a few roundings.
+    assert float(m.forget_density_sup) == pytest.approx(h, rel=1e-14)
+    assert float(m.reference_mass) == pytest.approx(1 + 1 / h, rel=1e-13)
+    assert float(overlap(m)) == 0.0
+
+
+@given(h=st.floats(50, 1e6), share=st.floats(0.01, 0.9))
+def test_overlap_of_a_spike(h, share):
+    m = spike(h, 0.1, overlap=share)
+    assert float(m.forget_density_sup) == pytest.approx(h, rel=1e-14)
+    # The forget mass ω that looks like retain data is what the Bayes classifier cannot tell.
+    same = 0.1 * share * 0.9 / (0.9 + 0.1 * share)
+    assert float(overlap(m)) == pytest.approx(same, rel=1e-12)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_gaussians_sharpen_as_width_to_the_dimension(dimension):
+    atoms = {1: 4096, 2: 512, 3: 96}[dimension]
+    # Widths of several grid cells, so that the grid sees the bell: error e^{−2π²(w/step)²}.
+    wide, narrow = gaussian(0.4, 0.1, atoms, dimension), gaussian(0.2, 0.1, atoms, dimension)
+    ratio = float(narrow.forget_density_sup / wide.forget_density_sup)
+    # The peak may fall between grid points: a factor within (step/2w)²/2 of 1.
+    step = 8 / (atoms - 1)
+    assert ratio == pytest.approx(2.0**dimension, rel=dimension * (step / 0.4) ** 2 / 2 + 1e-9)
+
+
+def test_zipf_forgets_the_rarest():
+    m = zipf(10_000, 0.05, exponent=1.1, forget_atoms=10)
+    assert float(m.forget_density_sup) == pytest.approx(1000.0, rel=1e-12)
+    assert np.all(m.retain[m.forget > 0] <= m.retain[m.forget == 0].min())
+
+
+@pytest.mark.parametrize(
+    ("make", "symbol"),
+    [
+        (lambda: spike(0.5, 0.1), "h"),
+        (lambda: spike(float("nan"), 0.1), "h"),
+        (lambda: spike(10, 1.0), "gamma"),
+        (lambda: spike(10, 0.1, retain_atoms=0), "retain_atoms"),
+        (lambda: spike(10, 0.1, forget_atoms=0), "forget_atoms"),
+        (lambda: spike(10, 0.1, overlap=1.0), "overlap"),
+        (lambda: gaussian(0.0, 0.1), "width"),
+        (lambda: gaussian(0.1, 0.1, dimension=4), "dimension"),
+        (lambda: zipf(4, 0.1, forget_atoms=5), "forget_atoms"),
+    ],
+)
+def test_wrong_settings_are_named(make, symbol):
+    with pytest.raises(AssumptionError, match=f"^{symbol} must"):
+        make()

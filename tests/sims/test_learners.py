@@ -1,0 +1,86 @@
+"""Learners: trained ones obey statement K, built ones have the excess risk asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from sims.families import spike
+from sims.learners import draw, leaking, logistic, random_of_risk, tabular, train
+from t3theory.classifier import excess_risk_of_log_odds
+from t3theory.exceptions import AssumptionError
+from t3theory.samples import tabular_excess_risk
+
+
+def test_draws_have_the_right_means():
+    m = spike(100.0, 0.2, retain_atoms=4, forget_atoms=2, skew=1.0)
+    n = 100_000
+    counts = draw(m, n, np.random.default_rng(0))
+    assert counts.sum() == n
+    expected = n * np.stack([0.8 * m.retain, 0.2 * m.forget])
+    # Five standard deviations of a binomial count: a seeded draw, 12 counts.
+    assert np.all(np.abs(counts - expected) <= 5 * np.sqrt(expected) + 1e-9)
+
+
+def test_tabular_stays_below_its_bound_on_average():
+    m = spike(100.0, 0.1, retain_atoms=16, overlap=0.3)
+    generator = np.random.default_rng(0)
+    n = 300
+    risks = [excess_risk_of_log_odds(m, tabular(draw(m, n, generator))) for _ in range(400)]
+    bound = tabular_excess_risk(m.size, n)
+    assert np.mean(risks) + 3 * np.std(risks) / 20 < bound
+    # A bound ten times tighter would be wrong: the comparison above can fail.
+    assert np.mean(risks) > bound / 10
+
+
+def test_logistic_learns_what_its_features_can_say():
+    m = spike(100.0, 0.1, retain_atoms=16, forget_atoms=16)
+    risks = [
+        float(excess_risk_of_log_odds(m, train("logistic", m, n, np.random.default_rng(1))))
+        for n in (100, 10_000)
+    ]
+    assert risks[1] < risks[0] / 10
+
+
+@pytest.mark.parametrize("row", [0, 1])
+def test_logistic_with_one_class_only_is_constant(row):
+    counts = np.zeros((2, 5), dtype=int)
+    counts[row] = 3
+    f = logistic(counts)
+    assert np.ptp(f) == 0
+    assert np.sign(f[0]) == (1 if row == 0 else -1)
+
+
+@given(
+    delta=st.floats(1e-9, 0.05),
+    h=st.floats(10, 1e6),
+    share=st.sampled_from([0.0, 0.2]),
+    seed=st.integers(0, 99),
+)
+def test_built_classifiers_have_the_risk_asked_for(delta, h, share, seed):
+    m = spike(h, 0.1, retain_atoms=8, overlap=share)
+    for log_odds in (random_of_risk(m, delta, np.random.default_rng(seed)), leaking(m, delta)):
+        # f near f* is known to 2^-53, so the smallest risks keep fewer digits.
+        assert float(excess_risk_of_log_odds(m, log_odds)) == pytest.approx(delta, rel=1e-5)
+
+
+def test_leaking_is_the_classifier_of_statement_f():
+    m = spike(1000.0, 0.1, retain_atoms=3, forget_atoms=2)
+    f = expit(leaking(m, 0.01))
+    # Root finding to 1e-14, then the rounding of f next to 1.
+    assert f == pytest.approx([1, 1, 1, *[-np.expm1(-0.1)] * 2], rel=1e-9)
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, float("nan"), 1e9])
+def test_impossible_risks_are_refused(delta):
+    m = spike(10.0, 0.1)
+    with pytest.raises(AssumptionError, match=r"^delta must lie in"):
+        leaking(m, delta)
+
+
+def test_unknown_learner_is_refused():
+    with pytest.raises(AssumptionError, match=r"^learner must be tabular or logistic"):
+        train("oracle", spike(10.0, 0.1), 10, np.random.default_rng(0))
