@@ -1,0 +1,94 @@
+"""The pooled state as one more layer of the cache.
+
+What the head needs of the past is a running sum and a count. They follow the sequence as
+keys and values do: reordered by beam search, cropped by assisted decoding, repeated,
+selected, reset, moved to another device. Kept as the keys and values of one more layer,
+the cache does all of it (docs/design/cache.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer, StaticLayer
+
+from t3theory.exceptions import InputError
+
+__all__ = ["PooledLayer", "StaticPooledLayer", "pooled_layer", "prefix_sums"]
+
+
+def prefix_sums(
+    latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
+) -> tuple[Float[Tensor, "batch length rank"], Float[Tensor, "batch length 1"]]:
+    """Sum of the unmasked latents up to each position, and their number."""
+    weight = mask.to(torch.float32).unsqueeze(-1)
+    return torch.cumsum(latent * weight, dim=1), torch.cumsum(weight, dim=1)
+
+
+class PooledLayer(DynamicLayer):
+    """Prefix sums (as keys, one head of width `rank`) and counts (as values), growing."""
+
+    def advance(
+        self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length rank"]:
+        """Take in new positions; return the mean up to each of them."""
+        total, count = prefix_sums(latent, mask)
+        if self.get_seq_length() > 0:
+            total = total + self.keys[:, 0, -1:]
+            count = count + self.values[:, 0, -1:]
+        self.update(total.unsqueeze(1), count.unsqueeze(1))
+        return total / count.clamp(min=1)
+
+
+class StaticPooledLayer(StaticLayer):
+    """The same in buffers of a fixed size that never move, as `torch.compile` needs.
+
+    A ring: position t stands at t mod size, since a cache of sliding windows is shorter
+    than the sequence it follows.
+    """
+
+    def advance(
+        self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length rank"]:
+        """Take in new positions; return the mean up to each of them."""
+        total, count = prefix_sums(latent, mask)
+        if not self.is_initialized:
+            self.lazy_initialization(total.unsqueeze(1), count.unsqueeze(1))
+        size, length = self.keys.shape[2], latent.shape[1]
+        past = self.cumulative_length
+        last = ((past - 1) % size).reshape(1)
+        seen = (past > 0).to(total.dtype)
+        total = total + seen * self.keys[:, 0].index_select(1, last)
+        count = count + seen * self.values[:, 0].index_select(1, last)
+        kept = min(length, size)
+        place = (past + torch.arange(length - kept, length, device=total.device)) % size
+        self.keys[:, 0].index_copy_(1, place, total[:, length - kept :])
+        self.values[:, 0].index_copy_(1, place, count[:, length - kept :])
+        self.cumulative_length.add_(length)
+        return total / count.clamp(min=1)
+
+
+def pooled_layer(cache: Cache, new: int) -> Any:
+    """The pooled layer of a cache that has just taken in `new` positions, added if need be.
+
+    Raises:
+        InputError: the cache holds earlier positions that this layer has not seen.
+    """
+    for layer in cache.layers:
+        if isinstance(layer, PooledLayer | StaticPooledLayer):
+            return layer
+    # Appended after the base's forward, when all of the base's layers exist.
+    if any(isinstance(layer, StaticLayer) for layer in cache.layers):
+        sizes = [getattr(layer, "max_cache_len", 0) for layer in cache.layers]
+        cache.layers.append(StaticPooledLayer(max(sizes)))
+    else:
+        seen = int(cache.get_seq_length())
+        if seen > new:
+            raise InputError(
+                f"cache: expected one filled by this model, got {seen - new} positions of another"
+            )
+        cache.layers.append(PooledLayer())
+    return cache.layers[-1]

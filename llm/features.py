@@ -1,0 +1,218 @@
+"""One pass of the frozen base: everything the head needs to train, on disk or in memory.
+
+The head reads the running mean of the final hidden states up to the position that predicts
+a token. The base never changes, so these means are computed once, in float32, for the answer
+tokens of every pair, and the head trains on them without the base.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from llm.adapter import base_fingerprint
+from llm.encoding import Encoded, collate, length_sorted_batches
+from llm.head import running_mean
+from llm.model import T3ForCausalLM, final_hidden
+from t3theory.exceptions import InputError
+from t3theory.records import atomic_path, config_hash, write_json
+
+__all__ = ["Features", "cache_features", "pooled_answers"]
+
+FORMAT = 1
+"""Changes whenever the numbers or the layout of a cache do."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Pooled states and targets of the answer tokens of some pairs, pair after pair.
+
+    Attributes:
+        shards: pooled states, each (tokens, hidden) float32; memory-mapped where they come
+            from a file.
+        targets: the token that each state predicts, (all tokens,).
+        offsets: pair i owns tokens offsets[i] to offsets[i+1].
+    """
+
+    shards: tuple[Float[Tensor, "tokens hidden"], ...]
+    targets: Int[Tensor, " tokens"]
+    offsets: Int[Tensor, " pairs_plus_one"]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the pooled states."""
+        return self.shards[0].shape[1]
+
+    def tokens_of(self, pairs: Int[Tensor, " n"]) -> Int[Tensor, " m"]:
+        """Indices of all answer tokens of these pairs, in their order."""
+        pairs = pairs.to(self.offsets.device)
+        start, length = self.offsets[pairs], self.offsets[pairs + 1] - self.offsets[pairs]
+        before = torch.cumsum(length, 0) - length
+        shift = torch.repeat_interleave(start - before, length)
+        return torch.arange(len(shift), device=shift.device) + shift
+
+    def pooled(self, tokens: Int[Tensor, " m"]) -> Float[Tensor, "m hidden"]:
+        """The pooled states of these tokens, read from one shard after another."""
+        if len(self.shards) == 1:
+            return self.shards[0][tokens]
+        out = torch.empty((len(tokens), self.hidden_size), device=self.shards[0].device)
+        first = 0
+        for shard in self.shards:
+            here = ((tokens >= first) & (tokens < first + len(shard))).nonzero()[:, 0]
+            out[here] = shard[tokens[here] - first]
+            first += len(shard)
+        return out
+
+    def select(self, pairs: Int[Tensor, " n"] | Sequence[int]) -> Features:
+        """The features of some of the pairs, copied into memory."""
+        pairs = torch.as_tensor(pairs, dtype=torch.long, device=self.offsets.device)
+        tokens = self.tokens_of(pairs)
+        lengths = self.offsets[pairs + 1] - self.offsets[pairs]
+        offsets = torch.cat([lengths.new_zeros(1), torch.cumsum(lengths, 0)])
+        return Features((self.pooled(tokens),), self.targets[tokens], offsets)
+
+    def to(self, device: torch.device | str) -> Features:
+        """The same on another device, as one shard."""
+        whole = self.shards[0] if len(self.shards) == 1 else torch.cat(self.shards)
+        return Features((whole.to(device),), self.targets.to(device), self.offsets.to(device))
+
+
+@torch.inference_mode()
+def pooled_answers(
+    model: Any, rows: Sequence[Encoded], batch_size: int = 32
+) -> list[Float[Tensor, "answer hidden"]]:
+    """Pooled states that predict each answer token, one (answer tokens, hidden) a row, on CPU."""
+    base = model.base if isinstance(model, T3ForCausalLM) else model
+    out: list[Any] = [None] * len(rows)
+    for index in length_sorted_batches(rows, batch_size):
+        batch = collate([rows[i] for i in index], pad_id=0).to(base.device)
+        with final_hidden(base) as found:
+            base.base_model(
+                input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
+            )
+        hidden = found[-1]
+        pooled = running_mean(hidden, batch.attention_mask.to(hidden.device)).cpu()
+        for state, i in zip(pooled, index, strict=True):
+            ids, start = rows[i]
+            out[i] = state[start - 1 : len(ids) - 1].clone()
+    return out
+
+
+def _check_rows(rows: Sequence[Encoded]) -> None:
+    if not rows:
+        raise InputError("pairs: expected at least one")
+    for i, (ids, start) in enumerate(rows):
+        if not 0 < start < len(ids):
+            raise InputError(
+                f"pair {i}: expected a prompt and an answer of at least one token each, "
+                f"got {start} and {len(ids) - start}"
+            )
+
+
+def _shards(rows: Sequence[Encoded], shard_tokens: int) -> Iterator[list[Encoded]]:
+    """Consecutive rows with at most `shard_tokens` answer tokens together (at least one row)."""
+    shard: list[Encoded] = []
+    size = 0
+    for row in rows:
+        answer = len(row.input_ids) - row.prompt_length
+        if shard and size + answer > shard_tokens:
+            yield shard
+            shard, size = [], 0
+        shard.append(row)
+        size += answer
+    yield shard
+
+
+def cache_features(
+    model: Any,
+    rows: Sequence[Encoded],
+    folder: str | Path | None = None,
+    batch_size: int = 32,
+    shard_tokens: int = 65_536,
+    progress: Callable[[int, int], None] | None = None,
+) -> Features:
+    """Pooled states and targets of every answer token of `rows`, from one pass of the base.
+
+    Args:
+        model: the base model (or a T3 model, whose base is taken).
+        rows: encoded pairs.
+        folder: where shards are kept, under a name that hashes model, token ids (data and
+            tokenizer) and precision; a complete cache there is read back, memory-mapped.
+            Default: memory only.
+        shard_tokens: answer tokens a shard; no more than one shard is in memory.
+        progress: called with (rows done, rows in all) after each shard.
+    Raises:
+        InputError: no rows, an empty prompt or answer, a shard that is cut short.
+    """
+    _check_rows(rows)
+    base = model.base if isinstance(model, T3ForCausalLM) else model
+    was_training = base.training
+    base.eval()
+    try:
+        if folder is None:
+            shards = [torch.cat(pooled_answers(base, rows, batch_size))]
+            return _assemble(shards, rows)
+        precision = str(base.dtype)
+        key = config_hash(FORMAT, base_fingerprint(base), precision, [list(r) for r in rows])
+        place = Path(folder) / key
+        if not (place / "index.json").is_file():
+            _write(base, rows, place, batch_size, shard_tokens, progress)
+        return _assemble(_read(place, rows), rows)
+    finally:
+        base.train(was_training)
+
+
+def _write(
+    base: Any,
+    rows: Sequence[Encoded],
+    place: Path,
+    batch_size: int,
+    shard_tokens: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    names, done = [], 0
+    for number, shard in enumerate(_shards(rows, shard_tokens)):
+        names.append(f"{number:05d}.safetensors")
+        pooled = torch.cat(pooled_answers(base, shard, batch_size))
+        with atomic_path(place / names[-1]) as temporary:
+            save_file({"pooled": pooled}, temporary)
+        done += len(shard)
+        if progress is not None:
+            progress(done, len(rows))
+    # Last: a cache without its index is one that was interrupted.
+    write_json(place / "index.json", {"shards": names})
+
+
+def _read(place: Path, rows: Sequence[Encoded]) -> list[Tensor]:
+    names = json.loads((place / "index.json").read_text(encoding="utf-8"))["shards"]
+    shards = []
+    for name in names:
+        try:
+            shards.append(load_file(place / name)["pooled"])
+        except (OSError, SafetensorError, KeyError) as error:
+            raise InputError(
+                f"{place / name}: expected a whole shard of features ({error}); "
+                f"delete the folder {place} to compute it again"
+            ) from error
+    expected = sum(len(ids) - start for ids, start in rows)
+    if sum(map(len, shards)) != expected:
+        raise InputError(f"{place}: expected {expected} tokens, got {sum(map(len, shards))}")
+    return shards
+
+
+def _assemble(shards: Sequence[Tensor], rows: Sequence[Encoded]) -> Features:
+    targets = torch.tensor([token for ids, start in rows for token in ids[start:]])
+    lengths = torch.tensor([0] + [len(ids) - start for ids, start in rows])
+    return Features(tuple(shards), targets, torch.cumsum(lengths, 0))

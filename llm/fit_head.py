@@ -1,0 +1,252 @@
+"""Train the head on cached features: gathered rows only, balanced classes, stopped by its risk.
+
+The label of a token is retain = 1 or forget = 0 with its pair; the loss is logistic. Two
+facts shape the stopping rule. A memorised forget set *is* the finite distribution p_f, so
+the risk that counts is the in-sample one: loss on held-out forget pairs is least long
+before forgetting works. And a risk of zero is not the aim either: where forget prompts
+have no mass under the retain distribution the exact classifier is 0 for every token, which
+forgets more than a retrained model would. So training stops where the in-sample balanced
+risk first falls to `stop_at_risk`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from llm.features import Features
+from llm.head import Initialisation, LowRankHead
+from t3theory.exceptions import AssumptionError, InputError
+
+__all__ = ["Evaluation", "Fit", "HeadConfig", "class_losses", "fit_head", "head_loss"]
+
+Weighting = Literal["balanced", "token"]
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """How a head is trained.
+
+    Attributes:
+        rank: width of the head.
+        learning_rate, weight_decay: of AdamW.
+        steps: at most so many.
+        batch_pairs: pairs of each class a step.
+        stop_at_risk: stop where the in-sample balanced loss is at most this, in nats;
+            None trains for all steps.
+        evaluate_every: steps between two evaluations.
+        evaluation_pairs: pairs of each class that the in-sample risk is measured on.
+        warmup_steps: of linear warm-up of the learning rate.
+        weighting: "balanced" gives both classes half of the loss (prior 1/2); "token" every
+            token the same, as published (the prior is then the share of forget tokens).
+        initialisation: of :class:`~llm.head.LowRankHead`.
+        seed: of the initialisation and of the order of pairs.
+    """
+
+    rank: int = 20
+    learning_rate: float = 1e-2
+    weight_decay: float = 1e-2
+    steps: int = 2000
+    batch_pairs: int = 32
+    stop_at_risk: float | None = 0.05
+    evaluate_every: int = 10
+    evaluation_pairs: int = 400
+    warmup_steps: int = 0
+    weighting: Weighting = "balanced"
+    initialisation: Initialisation = "zero"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "steps", "batch_pairs", "evaluate_every", "evaluation_pairs"):
+            if getattr(self, name) < 1:
+                raise AssumptionError(name, "must be at least 1", getattr(self, name))
+        if not 0 < self.learning_rate < math.inf:
+            raise AssumptionError("learning_rate", "must be positive", self.learning_rate)
+        for name in ("weight_decay", "warmup_steps"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise AssumptionError(name, "must be ≥ 0", getattr(self, name))
+        if self.weighting not in ("balanced", "token"):
+            raise AssumptionError("weighting", "must be 'balanced' or 'token'", self.weighting)
+
+
+class Evaluation(NamedTuple):
+    """Mean log-loss a token of each class after `step` steps, in nats; nan where unmeasured."""
+
+    step: int
+    retain_loss: float
+    forget_loss: float
+    heldout_retain_loss: float = math.nan
+    heldout_forget_loss: float = math.nan
+
+    @property
+    def risk(self) -> float:
+        """In-sample balanced log-loss; log 2 for a head that knows nothing."""
+        return (self.retain_loss + self.forget_loss) / 2
+
+    @property
+    def heldout_risk(self) -> float:
+        """Held-out balanced log-loss."""
+        return (self.heldout_retain_loss + self.heldout_forget_loss) / 2
+
+
+class Fit(NamedTuple):
+    """A trained head and how its risk went."""
+
+    head: LowRankHead
+    history: list[Evaluation]
+
+
+def head_loss(
+    retain_log_odds: Float[Tensor, " n"],
+    forget_log_odds: Float[Tensor, " m"],
+    weighting: Weighting = "balanced",
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy of retain = 1, forget = 0, in nats.
+
+    >>> float(head_loss(torch.zeros(3), torch.zeros(1))).__round__(6)
+    0.693147
+    """
+    retain, forget = softplus(-retain_log_odds), softplus(forget_log_odds)
+    if weighting == "token":
+        return (retain.sum() + forget.sum()) / (len(retain) + len(forget))
+    return (retain.mean() + forget.mean()) / 2
+
+
+@torch.inference_mode()
+def class_losses(
+    head: LowRankHead, retain: Features, forget: Features, chunk: int = 65_536
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " m"]]:
+    """Log-loss of every retain token and of every forget token, in nats, without prior shift."""
+    out = []
+    for features, sign in ((retain, -1.0), (forget, 1.0)):
+        parts = []
+        for first in range(0, len(features.targets), chunk):
+            tokens = torch.arange(
+                first, min(first + chunk, len(features.targets)), device=features.targets.device
+            )
+            log_odds = head.at(features.pooled(tokens), features.targets[tokens])
+            parts.append(softplus(sign * log_odds))
+        out.append(torch.cat(parts))
+    return out[0], out[1]
+
+
+class _Order:
+    """Pairs in batches: every pair once an epoch, freshly shuffled, seeded."""
+
+    def __init__(self, pairs: int, size: int, generator: torch.Generator) -> None:
+        self._pairs, self._size, self._generator = pairs, size, generator
+        self._left = torch.empty(0, dtype=torch.long)
+
+    def next(self) -> Int[Tensor, " size"]:
+        while len(self._left) < self._size:
+            fresh = torch.randperm(self._pairs, generator=self._generator)
+            self._left = torch.cat([self._left, fresh])
+        batch, self._left = self._left[: self._size], self._left[self._size :]
+        return batch
+
+
+def _sample(features: Features, pairs: int, generator: torch.Generator) -> Features:
+    if len(features) <= pairs:
+        return features
+    return features.select(torch.randperm(len(features), generator=generator)[:pairs])
+
+
+def fit_head(
+    retain: Features,
+    forget: Features,
+    vocab_size: int,
+    config: HeadConfig | None = None,
+    heldout: tuple[Features, Features] | None = None,
+    on_evaluation: Callable[[Evaluation, LowRankHead], None] | None = None,
+) -> Fit:
+    """A head that tells the tokens of `retain` from those of `forget`.
+
+    Args:
+        retain, forget: cached features, on the device to train on.
+        vocab_size: of the base.
+        heldout: features of retain and of forget pairs that are not trained on; measured only.
+        on_evaluation: called with each evaluation and the head as it is then (copy what you
+            keep), for snapshots or progress.
+    Returns:
+        the head and the history of its risk; the last entry is the head's own.
+    Raises:
+        InputError: the two have different widths, or a target is outside the vocabulary.
+
+    The result depends on the arguments alone: same seed, same head.
+    """
+    config = HeadConfig() if config is None else config
+    _check(retain, forget, vocab_size)
+    generator = torch.Generator().manual_seed(config.seed)
+    device = retain.targets.device
+    head = LowRankHead(
+        retain.hidden_size, config.rank, vocab_size, config.initialisation, generator
+    ).to(device)
+    seen = (
+        _sample(retain, config.evaluation_pairs, generator),
+        _sample(forget, config.evaluation_pairs, generator),
+    )
+    orders = [_Order(len(f), config.batch_pairs, generator) for f in (retain, forget)]
+    optimiser = torch.optim.AdamW(
+        head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    history = []
+    for step in range(config.steps + 1):
+        if step % config.evaluate_every == 0 or step == config.steps:
+            history.append(_evaluate(head, step, seen, heldout))
+            if on_evaluation is not None:
+                on_evaluation(history[-1], head)
+            if config.stop_at_risk is not None and history[-1].risk <= config.stop_at_risk:
+                break
+        if step < config.steps:
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * min(1, (step + 1) / (config.warmup_steps + 1))
+            batch = [f.tokens_of(o.next()) for f, o in zip((retain, forget), orders, strict=True)]
+            _step(head, optimiser, (retain, forget), batch, config.weighting)
+    return Fit(head.requires_grad_(False), history)
+
+
+def _check(retain: Features, forget: Features, vocab_size: int) -> None:
+    if retain.hidden_size != forget.hidden_size:
+        raise InputError(
+            f"features: expected one hidden size, got {retain.hidden_size} for retain and "
+            f"{forget.hidden_size} for forget"
+        )
+    for name, features in (("retain", retain), ("forget", forget)):
+        top = int(features.targets.max())
+        if top >= vocab_size:
+            raise InputError(f"{name} features: token {top} is outside the {vocab_size} tokens")
+
+
+def _step(
+    head: LowRankHead,
+    optimiser: torch.optim.Optimizer,
+    features: tuple[Features, Features],
+    batch: list[Tensor],
+    weighting: Weighting,
+) -> None:
+    optimiser.zero_grad()
+    log_odds = [
+        head.at(f.pooled(tokens), f.targets[tokens])
+        for f, tokens in zip(features, batch, strict=True)
+    ]
+    head_loss(log_odds[0], log_odds[1], weighting).backward()
+    optimiser.step()
+
+
+def _evaluate(
+    head: LowRankHead,
+    step: int,
+    seen: tuple[Features, Features],
+    heldout: tuple[Features, Features] | None,
+) -> Evaluation:
+    means = [float(losses.mean()) for losses in class_losses(head, *seen)]
+    if heldout is not None:
+        means += [float(losses.mean()) for losses in class_losses(head, *heldout)]
+    return Evaluation(step, *means)

@@ -1,0 +1,286 @@
+"""T3 as a causal language model of transformers: the base frozen, its scores tempered and tilted.
+
+    score(v | c) = log p(v | c) / T + s · log σ(ℓ(v) + log prior odds)
+
+The wrapper calls the base as it is (its own logit scales and caps included), reads the
+final hidden states on the way, and keeps what the head needs of the past in the cache, so
+that everything `generate()` offers works.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from llm import adapter
+from llm.cache_layer import pooled_layer, prefix_sums
+from llm.head import LowRankHead
+from t3theory.estimator import tilted_score
+from t3theory.exceptions import AssumptionError, InputError
+
+__all__ = ["Gate", "T3Config", "T3ForCausalLM", "gated_temperature", "tilt"]
+
+Gate = Literal["none", "hard", "soft"]
+
+# transformers 5.24 renamed `past_key_values` to `cache`, in arguments and outputs alike.
+_CACHE = (
+    "cache"
+    if "cache" in inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+    else "past_key_values"
+)
+
+
+@dataclass(frozen=True)
+class T3Config:
+    """What turns a base model and a head into an unlearned model.
+
+    Attributes:
+        temperature: T > 0; 1 is plain classifier guidance.
+        guidance_scale: s ≥ 0.
+        log_prior_odds: added to the head's log-odds (statement M): log (1−γ)/γ for a head
+            trained on balanced classes and a forget share γ.
+        gate: "none" tempers everywhere; "hard" where the context's forget share γ̂ exceeds
+            `gate_threshold`; "soft" with 1 + (T−1)γ̂ (statement N).
+        gate_threshold: in [0, 1].
+
+    >>> T3Config(temperature=0.0)
+    Traceback (most recent call last):
+    t3theory.exceptions.AssumptionError: temperature must be positive and finite, got 0.0
+    """
+
+    temperature: float = 2.5
+    guidance_scale: float = 1.0
+    log_prior_odds: float = 0.0
+    gate: Gate = "none"
+    gate_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        infinite = float("inf")
+        if not 0 < self.temperature < infinite:
+            raise AssumptionError("temperature", "must be positive and finite", self.temperature)
+        if not 0 <= self.guidance_scale < infinite:
+            raise AssumptionError("guidance_scale", "must be ≥ 0 and finite", self.guidance_scale)
+        if not abs(self.log_prior_odds) < infinite:
+            raise AssumptionError("log_prior_odds", "must be finite", self.log_prior_odds)
+        if self.gate not in ("none", "hard", "soft"):
+            raise AssumptionError("gate", "must be 'none', 'hard' or 'soft'", self.gate)
+        if not 0 <= self.gate_threshold <= 1:
+            raise AssumptionError("gate_threshold", "must lie in [0, 1]", self.gate_threshold)
+
+
+def gated_temperature(
+    log_p: Float[Tensor, "*batch vocab"], log_odds: Float[Tensor, "*batch vocab"], config: T3Config
+) -> float | Float[Tensor, "*batch 1"]:
+    """T(c) of every context: the temperature itself, or by the share γ̂_c = E_{P(·|c)}[1 − f]."""
+    if config.gate == "none":
+        return config.temperature
+    share = (log_p.exp() * torch.sigmoid(-log_odds)).sum(-1, keepdim=True)
+    if config.gate == "soft":
+        return 1 + (config.temperature - 1) * share
+    one = torch.ones_like(share)
+    return torch.where(share > config.gate_threshold, config.temperature * one, one)
+
+
+def tilt(
+    logits: Float[Tensor, "*batch vocab"], log_odds: Float[Tensor, "*batch vocab"], config: T3Config
+) -> Float[Tensor, "*batch vocab"]:
+    """Unnormalised T3 scores from the base's logits and the head's raw log-odds."""
+    log_p = torch.log_softmax(logits.to(torch.float32), dim=-1)
+    odds = log_odds + config.log_prior_odds if config.log_prior_odds else log_odds
+    temperature = gated_temperature(log_p, odds, config)
+    return tilted_score(log_p, nn.functional.logsigmoid(odds), temperature, config.guidance_scale)
+
+
+@contextmanager
+def final_hidden(base: PreTrainedModel) -> Iterator[list[Tensor]]:
+    """While open, every call of `base` appends its final hidden states, after the last norm."""
+    found: list[Tensor] = []
+
+    def keep(_module: nn.Module, _args: Any, output: Any) -> None:
+        found.append(output[0] if isinstance(output, tuple) else output.last_hidden_state)
+
+    handle = base.base_model.register_forward_hook(keep)
+    try:
+        yield found
+    finally:
+        handle.remove()
+
+
+class T3ForCausalLM(PreTrainedModel, GenerationMixin):
+    """A base model with its scores tempered and tilted, at every position.
+
+    Args:
+        base: any causal language model of transformers; it is not changed.
+        head: a :class:`~llm.head.LowRankHead` of its width and vocabulary.
+        config: temperature, guidance scale, prior and gate.
+
+    Raises:
+        InputError: the base has no output matrix, or the head has other sizes than the base.
+    """
+
+    # The base has already chosen its attention: whatever it uses, the wrapper takes.
+    _supports_sdpa = _supports_flash_attn = _supports_flex_attn = True
+    _supports_attention_backend = True
+    base_model_prefix = "base"
+
+    def __init__(
+        self, base: PreTrainedModel, head: LowRankHead, config: T3Config | None = None
+    ) -> None:
+        adapter.check_sizes(base, head)
+        super().__init__(base.config)
+        self.base, self.head = base, head
+        self.t3_config = T3Config() if config is None else config
+        self.generation_config = base.generation_config
+        self.loss_type = base.loss_type
+        self._can_compile_fullgraph = base._can_compile_fullgraph
+        self._is_stateful = base._is_stateful
+        if hasattr(base, "hf_device_map"):
+            self.hf_device_map = base.hf_device_map
+        self.base.requires_grad_(False)
+        self.head.to(base.get_output_embeddings().weight.device)
+        self.train(base.training)
+        self._takes = frozenset(inspect.signature(base.forward).parameters)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        cache: Any = None,
+        past_key_values: Any = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        pooling_mask: Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Tilted scores (batch, kept positions, vocab), float32; the loss where `labels` are given.
+
+        Args:
+            attention_mask: (batch, past + length); default all ones.
+            pooling_mask: the same, where `attention_mask` is of another form (static caches).
+            labels: (batch, length), −100 where ignored; the loss is the mean over the others.
+        """
+        del return_dict  # always one
+        inputs = kwargs | {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "position_ids": position_ids,
+            "inputs_embeds": inputs_embeds,
+            "use_cache": use_cache,
+            _CACHE: past_key_values if cache is None else cache,
+            "logits_to_keep": logits_to_keep,
+        }
+        with final_hidden(self.base) as found:
+            output = self.base(
+                **{k: v for k, v in inputs.items() if k in self._takes or k in kwargs}
+            )
+        hidden = found[-1]
+        mask = attention_mask if pooling_mask is None else pooling_mask
+        latent = self._pooled_latent(hidden, mask, getattr(output, _CACHE, None))
+        if isinstance(logits_to_keep, int):
+            latent = latent[:, -logits_to_keep:] if logits_to_keep else latent
+        else:
+            latent = latent[:, logits_to_keep]
+        logits = output.logits[:, -latent.shape[1] :]
+        log_odds = self.head.up(latent).to(logits.device)
+        scores = tilt(logits, log_odds, self.t3_config)
+        return CausalLMOutputWithPast(
+            loss=None if labels is None else _shifted_loss(scores, labels),
+            logits=scores,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+            **{_CACHE: getattr(output, _CACHE, None)},
+        )
+
+    def _pooled_latent(self, hidden: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
+        """down · u_t at the new positions, (batch, length, rank); updates the cache."""
+        length = hidden.shape[1]
+        if mask is None:
+            mask = torch.ones(hidden.shape[:2], device=hidden.device)
+        elif mask.ndim != 2:
+            raise InputError(
+                f"attention_mask: expected (batch, length), got {mask.ndim} dimensions; "
+                "pass the mask of tokens as pooling_mask beside it"
+            )
+        mask = mask[:, -length:].to(hidden.device)
+        down = self.head.down
+        latent = down(hidden.to(device=down.weight.device, dtype=torch.float32))
+        mask = mask.to(latent.device)
+        if cache is not None:
+            return pooled_layer(cache, length).advance(latent, mask)
+        total, count = prefix_sums(latent, mask)
+        return total / count.clamp(min=1)
+
+    def prepare_inputs_for_generation(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """The base's inputs, and the mask of tokens in a form that static caches leave alone."""
+        inputs = self.base.prepare_inputs_for_generation(
+            input_ids, attention_mask=attention_mask, **kwargs
+        )
+        if attention_mask is not None and attention_mask.ndim == 2:
+            ids = inputs.get("input_ids")
+            ids = inputs["inputs_embeds"] if ids is None else ids
+            inputs["pooling_mask"] = attention_mask[:, -ids.shape[1] :]
+        return inputs
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The base's."""
+        return self.base.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The base's."""
+        return self.base.get_output_embeddings()
+
+    def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:  # type: ignore[override]
+        """Write head and configuration, not the base, to a folder: safetensors and JSON."""
+        adapter.save(Path(save_directory), self.base, self.head, self.t3_config)
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        folder: str | Path,
+        base: PreTrainedModel | str | Path | None = None,
+        check_base: bool = True,
+        **kwargs: Any,
+    ) -> T3ForCausalLM:
+        """The model of a saved adapter.
+
+        Args:
+            folder: what :meth:`save_pretrained` wrote.
+            base: a model in hand, a folder or a hub name; default the one the adapter names.
+            check_base: refuse a base that is not the one the head was trained for.
+            kwargs: for the base's `from_pretrained` (dtype, device_map, …).
+
+        Raises:
+            InputError: a file is missing or cut short, or the base is another one.
+        """
+        description, head = adapter.load(Path(folder))
+        if not isinstance(base, PreTrainedModel):
+            name = str(description.base if base is None else base)
+            try:
+                base = AutoModelForCausalLM.from_pretrained(name, **kwargs)
+            except (OSError, ValueError) as error:
+                reason = str(error).split("\n")[0]
+                raise InputError(f"base model {name!r}: cannot be loaded: {reason}") from error
+        if check_base:
+            adapter.check_base(base, description, folder)
+        return cls(base, head, T3Config(**description.t3)).eval()
+
+
+def _shifted_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    flat = scores[:, :-1].reshape(-1, scores.shape[-1])
+    return nn.functional.cross_entropy(flat, labels[:, 1:].reshape(-1).to(flat.device))
