@@ -48,7 +48,8 @@ def as_float_array(x: Array, xp: Any | None = None) -> Array:
     if not array_api_compat.is_array_api_obj(x):
         x = np.asarray(x, dtype=np.float64)
     xp = namespace(x) if xp is None else xp
-    x = xp.asarray(x)
+    if namespace(x) is not xp:  # a tensor that needs gradients is not to be copied
+        x = xp.asarray(x)
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.astype(x, xp.float64)
     # Half precision has too few digits for sums over an alphabet.
