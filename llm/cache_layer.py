@@ -8,7 +8,7 @@ the cache does all of it (docs/design/cache.md).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -36,7 +36,7 @@ class PooledLayer(DynamicLayer):
     ) -> Float[Tensor, "batch length rank"]:
         """Take in new positions; return the mean up to each of them."""
         total, count = prefix_sums(latent, mask)
-        if self.get_seq_length() > 0:
+        if self.keys is not None and self.values is not None and self.get_seq_length() > 0:
             total = total + self.keys[:, 0, -1:]
             count = count + self.values[:, 0, -1:]
         self.update(total.unsqueeze(1), count.unsqueeze(1))
@@ -57,16 +57,17 @@ class StaticPooledLayer(StaticLayer):
         total, count = prefix_sums(latent, mask)
         if not self.is_initialized:
             self.lazy_initialization(total.unsqueeze(1), count.unsqueeze(1))
-        size, length = self.keys.shape[2], latent.shape[1]
+        sums, counts = cast(Tensor, self.keys)[:, 0], cast(Tensor, self.values)[:, 0]
+        size, length = sums.shape[1], latent.shape[1]
         past = self.cumulative_length
         last = ((past - 1) % size).reshape(1)
         seen = (past > 0).to(total.dtype)
-        total = total + seen * self.keys[:, 0].index_select(1, last)
-        count = count + seen * self.values[:, 0].index_select(1, last)
+        total = total + seen * sums.index_select(1, last)
+        count = count + seen * counts.index_select(1, last)
         kept = min(length, size)
         place = (past + torch.arange(length - kept, length, device=total.device)) % size
-        self.keys[:, 0].index_copy_(1, place, total[:, length - kept :])
-        self.values[:, 0].index_copy_(1, place, count[:, length - kept :])
+        sums.index_copy_(1, place, total[:, length - kept :])
+        counts.index_copy_(1, place, count[:, length - kept :])
         self.cumulative_length.add_(length)
         return total / count.clamp(min=1)
 

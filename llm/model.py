@@ -132,6 +132,8 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
     _supports_sdpa = _supports_flash_attn = _supports_flex_attn = True
     _supports_attention_backend = True
     base_model_prefix = "base"
+    base: Any
+    head: LowRankHead
 
     def __init__(
         self, base: PreTrainedModel, head: LowRankHead, config: T3Config | None = None
