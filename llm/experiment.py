@@ -1,0 +1,192 @@
+"""The language-model experiment's settings: scales read from TOML into frozen dataclasses.
+
+Knows no torch: what only plans the work reads it too.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from t3theory.exceptions import InputError
+
+__all__ = [
+    "BASELINES",
+    "METHODS",
+    "SCALES",
+    "TILTS",
+    "BaseSettings",
+    "BaselineSettings",
+    "DataSettings",
+    "EvaluationSettings",
+    "ExperimentConfig",
+    "HeadSettings",
+    "TiltSettings",
+    "as_dict",
+    "load_scale",
+]
+
+CONFIGS = Path(__file__).parent / "configs"
+SCALES = ("mini", "small", "full")
+
+TILTS = ("guidance", "tempering", "t3", "t3-gated")
+"""Methods that change how the full model is decoded and leave its weights alone."""
+BASELINES = ("graddiff", "npo", "simnpo")
+"""Methods that train the full model's weights further."""
+METHODS = ("full", "retain", *TILTS, *BASELINES)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which part of the data: a forget split, and how many authors of each kind (None: all)."""
+
+    forget: str = "forget10"
+    forget_authors: int | None = None
+    retain_authors: int | None = None
+
+
+@dataclass(frozen=True)
+class BaseSettings:
+    """A Llama-architecture model, up to `max_length` tokens, and its training from scratch.
+
+    `warmup` is a share of all steps; the learning rate then falls as a cosine to 0.
+    `checkpoint_epochs`: epochs between checkpoints.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    max_length: int = 512
+    weight_decay: float = 0.01
+    warmup: float = 0.05
+    checkpoint_epochs: int = 5
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """The low-rank head: trained until the last of `stops`, kept at each of them.
+
+    `stops` are mean losses (nats a token) over the whole forget and retain data, at balanced
+    classes, falling; the candidates of the tuning seed. `steps` is the most it may take.
+    """
+
+    rank: int
+    learning_rate: float
+    batch_size: int
+    steps: int
+    stops: tuple[float, ...]
+    weight_decay: float = 0.01
+    evaluate_every: int = 10
+
+
+@dataclass(frozen=True)
+class TiltSettings:
+    """Candidates that the tuning seed chooses from, for the methods of `TILTS`."""
+
+    temperatures: tuple[float, ...]
+    guidance_scale: float = 1.0
+    gate_threshold: float = 0.5
+
+
+@dataclass(frozen=True)
+class BaselineSettings:
+    """Candidates for each trained baseline, and what they share.
+
+    `retain_weight` multiplies the loss on retain pairs; `npo_beta` and `simnpo_beta` are the
+    inverse temperatures of those losses.
+    """
+
+    learning_rates: tuple[float, ...]
+    epochs: tuple[int, ...]
+    batch_size: int
+    retain_weight: float = 1.0
+    npo_beta: float = 0.1
+    simnpo_beta: float = 4.5
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How the models are measured.
+
+    `utility_share`: a setting may be chosen only if it keeps this share of the full model's
+    utility on the tuning seed, if any does.
+    """
+
+    batch_size: int
+    max_new_tokens: int = 200
+    utility_share: float = 0.8
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """One scale of the experiment.
+
+    `seeds` are reported; settings are chosen on `tuning_seed`, which is none of them.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    tuning_seed: int
+    data: DataSettings
+    base: BaseSettings
+    head: HeadSettings
+    tilt: TiltSettings
+    baseline: BaselineSettings
+    evaluation: EvaluationSettings
+
+    def __post_init__(self) -> None:
+        if self.tuning_seed in self.seeds:
+            raise InputError(
+                f"scale {self.name}: tuning_seed {self.tuning_seed} is also one of the reported "
+                f"seeds {list(self.seeds)}, expected another"
+            )
+
+
+def _build(kind: type, content: Mapping[str, Any], where: str) -> Any:
+    """A settings dataclass from a TOML table; lists become tuples."""
+    known = {f.name: f for f in fields(kind)}
+    if unknown := sorted(content.keys() - known.keys()):
+        raise InputError(f"{where}: unknown {', '.join(unknown)}; expected {', '.join(known)}")
+    missing = [n for n, f in known.items() if f.default is MISSING and n not in content]
+    if missing:
+        raise InputError(f"{where}: no {', '.join(missing)}")
+    hints = get_type_hints(kind)
+    values = {}
+    for name, value in content.items():
+        if is_dataclass(hints[name]):
+            value = _build(hints[name], value, f"{where}: [{name}]")
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)
+
+
+def load_scale(name: str | Path) -> ExperimentConfig:
+    """The settings of a scale, by name or from a TOML file of one's own.
+
+    Raises:
+        InputError: no such scale or file, no TOML, or an unknown or missing setting.
+
+    >>> load_scale("mini").seeds
+    (0, 1, 2)
+    """
+    path = CONFIGS / f"{name}.toml" if str(name) in SCALES else Path(name)
+    if path.suffix != ".toml" or not path.is_file():
+        raise InputError(f"scale {str(name)!r}: expected one of {', '.join(SCALES)} or a TOML file")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected TOML, {error}") from error
+    return _build(ExperimentConfig, {"name": path.stem} | content, str(path))
+
+
+def as_dict(settings: Any) -> dict[str, Any]:
+    """A settings dataclass as JSON takes it: for records and cache keys."""
+    return asdict(settings)
