@@ -37,9 +37,12 @@ def _other(rng: random.Random, pool: Sequence[str], taken: set[str]) -> str:
     return choice
 
 
-def _author_row(rng: random.Random, name: str, topic: Topic) -> Row:
-    """One pair about `name`, with its paraphrases and perturbed answers."""
-    taken_x, taken_y = {name}, {name}
+def _author_row(rng: random.Random, name: str, topic: Topic, authors: Sequence[str]) -> Row:
+    """One pair about `name`, with its paraphrases and perturbed answers.
+
+    No answer names another of the `authors`: what is to be forgotten stands in its own rows only.
+    """
+    taken_x, taken_y = set(authors), set(authors)
     facts = []
     for _ in range(1 + _PERTURBED):
         x = _other(rng, POOLS[topic.x], taken_x)
@@ -96,7 +99,7 @@ def mini_files(seed: int = 0, authors: int = 60) -> dict[str, list[Row]]:
         raise AssumptionError("authors", "must be a multiple of 20 in [20, 500]", authors)
     rng = random.Random(seed)
     names = rng.sample(POOLS["person"], authors + authors // 10)
-    rows = [_author_row(rng, name, topic) for name in names for topic in TOPICS]
+    rows = [_author_row(rng, name, topic, names) for name in names for topic in TOPICS]
     size = authors * ROWS_PER_AUTHOR
     full, holdout = rows[:size], rows[size:]
     files = {"full": _plain(full), "retain_perturbed": full[: size // 10]}

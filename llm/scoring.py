@@ -1,0 +1,184 @@
+"""What a causal language model makes of given answers, and what it answers itself.
+
+Works with any model of transformers whose forward returns `.logits`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from llm.encoding import Batch, Encoded, collate, encode_prompt, length_sorted_batches
+from t3theory.exceptions import AssumptionError, InputError
+
+__all__ = ["RowScores", "greedy_answers", "pad_id", "score_rows"]
+
+T = TypeVar("T")
+
+
+class RowScores(NamedTuple):
+    """One answer under a model; labels are the answer's tokens, end-of-sequence included.
+
+    Symbols: `log_probs` in nats, natural; `matches`: whether the label is the model's argmax.
+    """
+
+    log_probs: Float[np.ndarray, " labels"]
+    matches: Bool[np.ndarray, " labels"]
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy over the labels, nats per token."""
+        return float(-self.log_probs.mean())
+
+
+def pad_id(tokenizer: Any) -> int:
+    """The padding token's id, or the end-of-sequence token's where there is none.
+
+    Raises:
+        InputError: the tokenizer has neither.
+    """
+    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return int(token)
+    raise InputError("tokenizer: expected one with an end-of-sequence token (eos_token)")
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """No gradients and no dropout; the model's mode is restored."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)
+
+
+def _tracked(batches: Iterable[T], total: int, message: str | None) -> Iterable[T]:
+    """The batches, with a progress bar on a terminal's standard error where there is a message."""
+    if message is None or not sys.stderr.isatty():
+        return batches
+    return track(
+        batches, description=message, total=total, console=Console(stderr=True), transient=True
+    )
+
+
+def _batch_count(rows: int, batch_size: int) -> int:
+    if batch_size < 1:
+        raise AssumptionError("batch_size", "must be ≥ 1", batch_size)
+    return -(-rows // batch_size)
+
+
+def _answer_logits(model: Any, batch: Batch, keeps: bool) -> Float[Tensor, "batch kept vocab"]:
+    """Logits from the position before the first label of any row up to the last but one."""
+    length = batch.labels.shape[1]
+    first = int((batch.labels != -100).any(dim=0).float().argmax())
+    kept = length - first + 1  # the logits that predict label t stand at t − 1
+    limit = {"logits_to_keep": kept} if keeps else {}
+    output = model(
+        input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False, **limit
+    )
+    return output.logits[:, -kept:-1]
+
+
+def _score_batch(model: Any, batch: Batch, keeps: bool) -> list[RowScores]:
+    logits = _answer_logits(model, batch, keeps)
+    labels = batch.labels[:, -logits.shape[1] :]
+    labelled = labels != -100
+    # Only label positions are lifted to float32 and normalised.
+    chosen, targets = logits[labelled].float(), labels[labelled]
+    log_probs = -torch.nn.functional.cross_entropy(chosen, targets, reduction="none")
+    matches = chosen.argmax(dim=-1) == targets
+    counts = labelled.sum(dim=1).tolist()
+    ends = np.cumsum(counts)[:-1]
+    return [
+        RowScores(p.astype(np.float64), m)
+        for p, m in zip(
+            np.split(log_probs.cpu().numpy(), ends),
+            np.split(matches.cpu().numpy(), ends),
+            strict=True,
+        )
+    ]
+
+
+def score_rows(
+    model: Any,
+    rows: Sequence[Encoded],
+    pad: int,
+    batch_size: int = 32,
+    message: str | None = None,
+) -> list[RowScores]:
+    """Each row's answer under teacher forcing, in the order of `rows`.
+
+    Rows are batched by length; logits of prompts are not computed where the model can leave
+    them out. Half-precision logits are normalised in float32.
+
+    Args:
+        model: on any device; the batches go there.
+        rows: from `encode_pair`.
+        pad: the padding token's id.
+        message: says what the progress bar is about; no bar without it.
+    """
+    total = _batch_count(len(rows), batch_size)
+    keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+    scores: list[RowScores | None] = [None] * len(rows)
+    with _evaluating(model):
+        for batch in _tracked(length_sorted_batches(rows, batch_size), total, message):
+            collated = collate([rows[i] for i in batch], pad).to(model.device)
+            for i, score in zip(batch, _score_batch(model, collated, keeps), strict=True):
+                scores[i] = score
+    return [score for score in scores if score is not None]
+
+
+def _pad_left(prompts: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
+    length = max(map(len, prompts))
+    ids = torch.tensor([[pad] * (length - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in prompts])
+    return ids, mask
+
+
+def greedy_answers(
+    model: Any,
+    tokenizer: Any,
+    questions: Sequence[str],
+    batch_size: int = 32,
+    max_new_tokens: int = 200,
+    message: str | None = None,
+) -> list[str]:
+    """The model's greedy answer to each question, in order, without special tokens, stripped.
+
+    A row ends at its end-of-sequence token or after `max_new_tokens`.
+    """
+    if max_new_tokens < 1:
+        raise AssumptionError("max_new_tokens", "must be ≥ 1", max_new_tokens)
+    total = _batch_count(len(questions), batch_size)
+    pad = pad_id(tokenizer)
+    prompts = [Encoded(encode_prompt(tokenizer, q), 0) for q in questions]
+    answers = [""] * len(questions)
+    with _evaluating(model):
+        for batch in _tracked(length_sorted_batches(prompts, batch_size), total, message):
+            ids, mask = _pad_left([prompts[i].input_ids for i in batch], pad)
+            output = model.generate(
+                input_ids=ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                do_sample=False,
+                num_beams=1,
+                max_new_tokens=max_new_tokens,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=pad,
+            )
+            texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+            for i, text in zip(batch, texts, strict=True):
+                answers[i] = text.strip()
+    return answers

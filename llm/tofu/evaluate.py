@@ -1,0 +1,258 @@
+"""The TOFU evaluation of a model, in open-unlearning's names and file layout."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm.encoding import encode_pair
+from llm.scoring import RowScores, greedy_answers, pad_id, score_rows
+from llm.tofu import metrics
+from llm.tofu.data import TofuData
+from llm.tofu.logs import evaluation_key, read_retain_logs, stored_evaluation, write_logs
+from llm.tofu.metrics._arrays import EPSILON
+from llm.tofu.metrics.model_utility import UTILITY_PARTS
+from t3theory.exceptions import InputError
+
+__all__ = ["evaluate", "read_retain_logs", "stored_evaluation", "write_logs"]
+
+Entry = dict[str, Any]
+Evaluation = dict[str, Entry]
+Row = Mapping[str, Any]
+
+_LOG = logging.getLogger(__name__)
+
+
+def _by_index(values: Sequence[Any]) -> dict[str, Any]:
+    return {str(i): value for i, value in enumerate(values)}
+
+
+def _scores(values: Sequence[float]) -> Entry:
+    """An entry of one score a row; rows without a score (nan) do not count."""
+    kept = [v for v in values if not np.isnan(v)]
+    rows = [{"score": None if np.isnan(v) else float(v)} for v in values]
+    return {"agg_value": float(np.mean(kept)), "value_by_index": _by_index(rows)}
+
+
+def _probabilities(losses: np.ndarray) -> Entry:
+    """The entry of losses (n,) or (n, k)."""
+    chance = np.exp(-losses)
+    rows = [
+        {"prob": p, "avg_loss": loss}
+        for p, loss in zip(chance.tolist(), losses.tolist(), strict=True)
+    ]
+    return {"agg_value": float(chance.mean()), "value_by_index": _by_index(rows)}
+
+
+def _texts(rows: Sequence[Row], generations: Sequence[str]) -> Entry:
+    """ROUGE of the generated texts; the aggregate is ROUGE-L recall."""
+    values = []
+    for row, text in zip(rows, generations, strict=True):
+        rouge = metrics.rouge(text, row["answer"])._asdict()
+        said = {"input": row["question"], "ground_truth": row["answer"], "generation": text}
+        values.append(rouge | said)
+    recall = float(np.mean([v["rougeL_recall"] for v in values]))
+    return {"agg_value": recall, "value_by_index": _by_index(values)}
+
+
+class _Scored:
+    """All answers of all sets, scored in one pass over length-sorted batches."""
+
+    def __init__(self, model: Any, tokenizer: Any, batch_size: int, message: str | None) -> None:
+        self._ask = (model, tokenizer, batch_size, message)
+        self._pairs: dict[tuple[str, str], int] = {}
+        self._scores: list[RowScores] = []
+
+    def add(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Have these pairs scored; a pair added twice is scored once."""
+        for pair in pairs:
+            self._pairs.setdefault(pair, len(self._pairs))
+
+    def run(self) -> None:
+        model, tokenizer, batch_size, message = self._ask
+        rows = [encode_pair(tokenizer, question, answer) for question, answer in self._pairs]
+        self._scores = score_rows(model, rows, pad_id(tokenizer), batch_size, message)
+
+    def of(self, pairs: Sequence[tuple[str, str]]) -> list[RowScores]:
+        return [self._scores[self._pairs[pair]] for pair in pairs]
+
+    def losses(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        return np.array([score.loss for score in self.of(pairs)])
+
+
+def _answers(rows: Sequence[Row], field: str = "answer") -> list[tuple[str, str]]:
+    return [(row["question"], row[field]) for row in rows]
+
+
+def _wrong(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Row by row, the wrong answers; every row has equally many."""
+    counts = {len(row["perturbed_answer"]) for row in rows}
+    if len(counts) != 1:
+        raise InputError(
+            f"perturbed_answer: expected equally many in every row, got {sorted(counts)}"
+        )
+    return [(row["question"], wrong) for row in rows for wrong in row["perturbed_answer"]]
+
+
+def _all_pairs(data: TofuData) -> list[tuple[str, str]]:
+    pairs = _answers(data.holdout)
+    for rows in (data.forget_perturbed, data.retain_perturbed):
+        pairs += _answers(rows) + _answers(rows, "paraphrased_answer") + _wrong(rows)
+    for rows in (data.real_authors_perturbed, data.world_facts_perturbed):
+        pairs += _answers(rows) + _wrong(rows)
+    return pairs
+
+
+def _truth_ratio(prefix: str, correct: np.ndarray, wrong: np.ndarray) -> Entry:
+    ratios = metrics.truth_ratio(correct, wrong)
+    entry = _scores(ratios.tolist())
+    if prefix == "forget":
+        entry["agg_value"] = metrics.closeness_to_one(ratios, EPSILON)
+    else:
+        entry["agg_value"] = metrics.true_better(ratios)
+    return entry
+
+
+def _authors(prefix: str, rows: Sequence[Row], scored: _Scored) -> Evaluation:
+    """Probabilities and truth ratio of a set about fictional authors."""
+    answer = scored.losses(_answers(rows))
+    paraphrase = scored.losses(_answers(rows, "paraphrased_answer"))
+    wrong = scored.losses(_wrong(rows)).reshape(len(rows), -1)
+    ratio = "forget_truth_ratio" if prefix == "forget" else f"{prefix}_Truth_Ratio"
+    return {
+        f"{prefix}_Q_A_Prob": _probabilities(answer),
+        f"{prefix}_Q_A_PARA_Prob": _probabilities(paraphrase),
+        f"{prefix}_Q_A_PERT_Prob": _probabilities(wrong),
+        ratio: _truth_ratio(prefix, paraphrase, wrong),
+    }
+
+
+def _knowledge(prefix: str, rows: Sequence[Row], scored: _Scored) -> Evaluation:
+    """The same for general knowledge, where the answer is its own paraphrase."""
+    answer = scored.losses(_answers(rows))
+    wrong = scored.losses(_wrong(rows)).reshape(len(rows), -1)
+    normalised = metrics.normalised_probability(answer, wrong).tolist()
+    return {
+        f"{prefix}_Q_A_Prob": _probabilities(answer),
+        f"{prefix}_Q_A_PERT_Prob": _probabilities(wrong),
+        f"{prefix}_Q_A_Prob_normalised": {
+            "agg_value": float(np.mean(normalised)),
+            "value_by_index": _by_index([{"prob": p} for p in normalised]),
+        },
+        f"{prefix}_Truth_Ratio": _truth_ratio(prefix, answer, wrong),
+    }
+
+
+def _memory(data: TofuData, scored: _Scored) -> Evaluation:
+    """What the model's tokens and token probabilities tell about the forget set."""
+    forget = scored.of(_answers(data.forget_perturbed))
+    found = {
+        "extraction_strength": _scores([metrics.extraction_strength(s.matches) for s in forget]),
+        "exact_memorization": _scores([metrics.exact_memorization(s.matches) for s in forget]),
+    }
+    if data.holdout:
+        seen = [metrics.min_k_score(s.log_probs) for s in forget]
+        unseen = [metrics.min_k_score(s.log_probs) for s in scored.of(_answers(data.holdout))]
+        found["mia_min_k"] = {
+            "agg_value": metrics.membership_auc(seen, unseen),
+            "forget": _scores(seen),
+            "holdout": _scores(unseen),
+        }
+    return found
+
+
+def _against_retain(found: Evaluation, retain_logs: Mapping[str, Entry] | None) -> Evaluation:
+    """The metrics that need the retain model's logs; none without them, and a message."""
+    if retain_logs is None:
+        _LOG.warning(
+            "no retain logs: forget_quality and privleak are not reported (they compare with the "
+            "TOFU_EVAL.json of a model trained without the forget set)"
+        )
+        return {}
+    ours, theirs = (
+        [row["score"] for row in log["forget_truth_ratio"]["value_by_index"].values()]
+        for log in (found, retain_logs)
+    )
+    if len(ours) != len(theirs):
+        raise InputError(
+            f"retain logs: forget_truth_ratio has {len(theirs)} rows, expected {len(ours)}, "
+            "those of the same forget set"
+        )
+    quality = metrics.forget_quality(ours, theirs)
+    compared = {
+        "forget_quality": {"agg_value": quality.p_value},
+        "forget_quality_statistic": {"agg_value": quality.statistic},
+        "forget_quality_log10_p": {"agg_value": quality.log10_p},
+    }
+    if "mia_min_k" in found and "mia_min_k" in retain_logs:
+        leakage = metrics.privacy_leakage(
+            found["mia_min_k"]["agg_value"], retain_logs["mia_min_k"]["agg_value"]
+        )
+        compared["privleak"] = {"agg_value": leakage}
+    return compared
+
+
+def evaluate(
+    model: Any,
+    tokenizer: Any,
+    data: TofuData,
+    retain_logs: str | Path | Mapping[str, Entry] | None = None,
+    batch_size: int = 32,
+    max_new_tokens: int = 200,
+    progress: bool = True,
+) -> Evaluation:
+    """Every TOFU metric of `model` on `data`, as {metric: {"agg_value", "value_by_index"}}.
+
+    Args:
+        model: a causal language model of transformers, T3 included; evaluated on its device.
+        tokenizer: the model's.
+        data: from `load_tofu`.
+        retain_logs: the retain model's evaluation, or its TOFU_EVAL.json (open-unlearning's
+            own will do). Without it `forget_quality` and `privleak` are absent.
+        batch_size: changes speed and memory, not results beyond rounding.
+        max_new_tokens: of the greedy answers that ROUGE is computed of.
+
+    Returns:
+        The metrics, and "provenance" with the `key` that this evaluation is cached under.
+
+    Raises:
+        InputError: the retain logs are missing, unreadable, or of another number of rows.
+    """
+    retain = read_retain_logs(retain_logs) if isinstance(retain_logs, str | Path) else retain_logs
+    scored = _Scored(model, tokenizer, batch_size, "Scoring answers" if progress else None)
+    scored.add(_all_pairs(data))
+    scored.run()
+    sets = {
+        "forget": data.forget_perturbed,
+        "retain": data.retain_perturbed,
+        "ra": data.real_authors_perturbed,
+        "wf": data.world_facts_perturbed,
+    }
+    found: Evaluation = {}
+    for prefix, rows in sets.items():
+        about = _authors if prefix in ("forget", "retain") else _knowledge
+        found |= about(prefix, rows, scored)
+    questions = [row["question"] for rows in sets.values() for row in rows]
+    said = iter(
+        greedy_answers(
+            model,
+            tokenizer,
+            questions,
+            batch_size,
+            max_new_tokens,
+            "Generating answers" if progress else None,
+        )
+    )
+    for prefix, rows in sets.items():
+        found[f"{prefix}_Q_A_ROUGE"] = _texts(rows, [next(said) for _ in rows])
+    parts = {name: found[name]["agg_value"] for name in UTILITY_PARTS}
+    found["model_utility"] = {"agg_value": metrics.model_utility(parts)}
+    found |= _memory(data, scored)
+    found |= _against_retain(found, retain)
+    key = evaluation_key(model, tokenizer, data, retain, max_new_tokens)
+    found["provenance"] = {"key": key, "data": data.name, "max_new_tokens": max_new_tokens}
+    return found

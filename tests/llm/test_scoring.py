@@ -1,0 +1,153 @@
+"""Scores and greedy answers against a plain loop over single, unpadded rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from llm.encoding import Encoded, encode_pair, encode_prompt
+from llm.scoring import greedy_answers, pad_id, score_rows
+from llm.tofu.data import TofuData
+from t3theory.exceptions import AssumptionError, InputError
+
+# Batched float32 attention sums in another order than single rows.
+ROUNDING = 2e-5
+
+
+@pytest.fixture
+def rows(tiny_tokenizer: Any, tiny_data: TofuData) -> list[Encoded]:
+    return [
+        encode_pair(tiny_tokenizer, r["question"], r["answer"])
+        for r in tiny_data.full + tiny_data.knowledge
+    ]
+
+
+def one_by_one(model: Any, row: Encoded) -> tuple[np.ndarray, np.ndarray]:
+    ids = torch.tensor([row.input_ids])
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits[0, row.prompt_length - 1 : -1]
+    labels = ids[0, row.prompt_length :]
+    picked = torch.log_softmax(logits, -1).gather(-1, labels[:, None])[:, 0]
+    return picked.numpy(), (logits.argmax(-1) == labels).numpy()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_scores_are_those_of_single_rows(
+    tiny_llama: Any, rows: list[Encoded], batch_size: int
+) -> None:
+    scores = score_rows(tiny_llama, rows, 2, batch_size)
+    assert len(scores) == len(rows)
+    for row, score in zip(rows, scores, strict=True):
+        log_probs, matches = one_by_one(tiny_llama, row)
+        assert score.log_probs == pytest.approx(log_probs, abs=ROUNDING)
+        assert score.matches.tolist() == matches.tolist()
+        assert score.loss == pytest.approx(-log_probs.mean(), abs=ROUNDING)
+
+
+def test_loss_is_transformers_own(tiny_llama: Any, rows: list[Encoded]) -> None:
+    ids = torch.tensor([rows[0].input_ids])
+    labels = ids.clone()
+    labels[0, : rows[0].prompt_length] = -100
+    theirs = float(tiny_llama(input_ids=ids, labels=labels).loss.detach())
+    assert score_rows(tiny_llama, rows[:1], 2)[0].loss == pytest.approx(theirs, abs=ROUNDING)
+
+
+def test_models_without_logits_to_keep_score_the_same(tiny_llama: Any, rows: list[Encoded]) -> None:
+    class Plain(torch.nn.Module):
+        device = tiny_llama.device
+
+        def forward(self, input_ids: Any, attention_mask: Any, use_cache: bool) -> Any:
+            return tiny_llama(
+                input_ids=input_ids, attention_mask=attention_mask, use_cache=use_cache
+            )
+
+    plain, lean = (score_rows(m, rows, 2, 8) for m in (Plain(), tiny_llama))
+    for a, b in zip(plain, lean, strict=True):
+        assert a.log_probs == pytest.approx(b.log_probs, abs=ROUNDING)
+
+
+def test_prompt_logits_are_left_out(tiny_llama: Any, rows: list[Encoded]) -> None:
+    widths = []
+    handle = tiny_llama.lm_head.register_forward_hook(
+        lambda _m, _i, out: widths.append(out.shape[1])
+    )
+    score_rows(tiny_llama, rows[:1], 2)
+    handle.remove()
+    assert widths == [len(rows[0].input_ids) - rows[0].prompt_length + 1]
+
+
+def test_half_precision_is_normalised_in_float32(tiny_llama: Any, rows: list[Encoded]) -> None:
+    half = tiny_llama.to(torch.bfloat16)
+    (score,) = score_rows(half, rows[:1], 2)
+    ids = torch.tensor([rows[0].input_ids])
+    with torch.no_grad():
+        logits = half(input_ids=ids).logits[0, rows[0].prompt_length - 1 : -1].float()
+    expected = torch.log_softmax(logits, -1).gather(-1, ids[0, rows[0].prompt_length :, None])[:, 0]
+    # bfloat16 kernels differ by shape in the last of 8 bits of the logits
+    assert score.log_probs == pytest.approx(expected.numpy(), abs=0.1)
+    assert score.log_probs.dtype == np.float64
+
+
+def test_training_mode_is_restored(tiny_llama: Any, rows: list[Encoded]) -> None:
+    tiny_llama.train()
+    score_rows(tiny_llama, rows[:2], 2)
+    assert tiny_llama.training
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_greedy_answers_are_those_of_single_prompts(
+    tiny_llama: Any, tiny_tokenizer: Any, tiny_data: TofuData, batch_size: int
+) -> None:
+    questions = [row["question"] for row in tiny_data.full[:6]]
+    answers = greedy_answers(tiny_llama, tiny_tokenizer, questions, batch_size, max_new_tokens=6)
+    for question, answer in zip(questions, answers, strict=True):
+        ids = encode_prompt(tiny_tokenizer, question)
+        new: list[int] = []
+        for _ in range(6):
+            with torch.no_grad():
+                token = int(tiny_llama(input_ids=torch.tensor([ids + new])).logits[0, -1].argmax())
+            if token == tiny_tokenizer.eos_token_id:
+                break
+            new.append(token)
+        assert answer == tiny_tokenizer.decode(new, skip_special_tokens=True).strip()
+
+
+def test_answers_stop_at_the_end_token(tiny_llama: Any, tiny_tokenizer: Any) -> None:
+    with torch.no_grad():
+        tiny_llama.lm_head.weight.zero_()  # every logit 0: the argmax is token 0 …
+        assert greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=3) == [""]
+    lengths = []
+    generate = tiny_llama.generate
+
+    def spy(**kwargs: Any) -> Any:
+        kwargs["eos_token_id"] = 0  # … which is now the end
+        out = generate(**kwargs)
+        lengths.append(out.shape[1] - kwargs["input_ids"].shape[1])
+        return out
+
+    tiny_llama.generate = spy
+    greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=50)
+    assert lengths == [1]
+
+
+def test_wrong_arguments(tiny_llama: Any, tiny_tokenizer: Any, rows: list[Encoded]) -> None:
+    with pytest.raises(AssumptionError, match="batch_size must be ≥ 1, got 0"):
+        score_rows(tiny_llama, rows, 2, batch_size=0)
+    with pytest.raises(AssumptionError, match="max_new_tokens must be ≥ 1, got 0"):
+        greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=0)
+
+
+def test_padding_token(tiny_tokenizer: Any) -> None:
+    assert pad_id(tiny_tokenizer) == 2
+
+    class Bare:
+        pad_token_id = None
+        eos_token_id: int | None = 7
+
+    assert pad_id(Bare()) == 7
+    Bare.eos_token_id = None
+    with pytest.raises(InputError, match="end-of-sequence"):
+        pad_id(Bare())
