@@ -10,7 +10,11 @@ quadratic; both f and 1−f come out without cancellation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,9 +24,13 @@ from t3theory.classifier import bayes_log_odds
 from t3theory.envelope.powers import power_roots
 from t3theory.mixture import Mixture
 
-__all__ = ["Atoms", "Point", "maximise", "reduce_atoms"]
+__all__ = ["Atoms", "Point", "log_rest", "maximise", "reduce_atoms"]
 
 Vector = NDArray[np.float64]
+
+_SUMMED = frozenset({"probability", "forget", "retain", "weight"})
+_BLOCK = 32768  # atoms whose dozen work arrays stay in a second-level cache
+_THREADS = min(2, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -69,9 +77,65 @@ class Atoms:
     log_normaliser: float
     inverse: NDArray[np.intp]
 
+    @cached_property
+    def blocks(self) -> list[Atoms]:
+        """The atoms in runs that fit a processor's cache."""
+        if self.size <= _BLOCK:
+            return [self]
+        return [self.take(slice(i, i + _BLOCK)) for i in range(0, self.size, _BLOCK)]
+
+    @property
+    def size(self) -> int:
+        """k, the number of distinct atoms."""
+        return len(self.probability)
+
+    def take(self, which: Any) -> Atoms:
+        """The atoms at `which`, an index of NumPy."""
+        return replace(self, **{name: getattr(self, name)[which] for name in self._vectors})
+
+    def separate(self, z: int) -> tuple[Atoms, int]:
+        """The same atoms with one of kind z set apart, and the index where it stands."""
+        share = float(self.single[z] / self.probability[z])
+        if share > 0.75:
+            return self, z
+        parts: dict[str, Vector] = {}
+        for name in self._vectors:
+            value = getattr(self, name)
+            parts[name] = np.append(value, value[z])
+            if name in _SUMMED:
+                parts[name][-1] *= share
+                parts[name][z] *= 1 - share
+        inverse = self.inverse.copy()
+        inverse[np.argmax(inverse == z)] = self.size
+        return replace(self, **parts, inverse=inverse), self.size
+
+    @property
+    def _vectors(self) -> list[str]:
+        every = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return [name for name, x in every if isinstance(x, np.ndarray) and name != "inverse"]
+
+    def map(self, function: Callable[..., Any], *arrays: Vector) -> list[Any]:
+        """`function(block, *slices)` for each block; NumPy frees the interpreter, so threads help."""
+        if len(self.blocks) == 1:
+            return [function(self, *arrays)]
+        slices = [[a[i : i + _BLOCK] for i in range(0, self.size, _BLOCK)] for a in arrays]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(function, self.blocks, *slices))
+
+    def total(self, sums: Callable[..., Vector], *arrays: Vector) -> Vector:
+        """The sums of all blocks."""
+        return np.sum(self.map(sums, *arrays), axis=0)
+
     def risk(self, point: Point) -> float:
         """δ(f) in nats."""
         return float(np.dot(self.probability, self.divergence(point)))
+
+    @cached_property
+    def entropy(self) -> float:
+        """Σ P h(f*) in nats: the least possible log-loss."""
+        h = -times(self.oracle, np.zeros_like(self.oracle), -self.log_oracle)
+        h -= times(self.co_oracle, np.zeros_like(self.oracle), -self.log_co_oracle)
+        return float(np.dot(self.probability, h))
 
     def divergence(self, point: Point) -> Vector:
         """kl(f*‖f), shape (k,), non-negative."""
@@ -195,7 +259,7 @@ def maximise(
     best = _into_box(atoms, *candidates[0])
     others = [_into_box(atoms, *pair) for pair in candidates[1:]]
     if everywhere and co_multiplier < 0:  # log f is then rewarded for falling: the low end may win
-        others.append(_point(atoms.scale, atoms.log_low, _log_rest(atoms.log_low)))
+        others.append(_point(atoms.scale, atoms.log_low, log_rest(atoms.log_low)))
     for other in others:
         better = _objective(c, a, b, other) > _objective(c, a, b, best)
         best = Point(*(np.where(better, x, y) for x, y in zip(_fields(other), _fields(best))))
@@ -213,7 +277,7 @@ def _objective(c: Vector, a: Vector, b: Vector, point: Point) -> Vector:
     return c * point.power + left + right
 
 
-def _log_rest(log_x: Vector) -> Vector:
+def log_rest(log_x: Vector) -> Vector:
     """log(1 − exp(log_x)), −inf at 0."""
     with np.errstate(divide="ignore"):
         return np.where(log_x > -0.69, np.log(-np.expm1(log_x)), np.log1p(-np.exp(log_x)))
@@ -230,10 +294,10 @@ def _into_box(atoms: Atoms, f: Vector, g: Vector) -> Point:
     low, high = ~(log_f >= atoms.log_low), ~(log_g >= atoms.log_co_low)
     if low.any():
         log_f[low] = atoms.log_low[low]
-        log_g[low] = _log_rest(log_f[low])
+        log_g[low] = log_rest(log_f[low])
     if high.any():
         log_g[high] = atoms.log_co_low[high]
-        log_f[high] = _log_rest(log_g[high])
+        log_f[high] = log_rest(log_g[high])
     power = np.exp(log_f) if atoms.scale == 1 else np.exp(atoms.scale * log_f)
     return Point(power, log_f, log_g)
 

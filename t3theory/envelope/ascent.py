@@ -1,0 +1,164 @@
+"""Feasible classifiers with a large error: the lower side of the certificate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise
+from t3theory.envelope.dual import ForgetDual, RetainDual
+
+__all__ = ["Climb", "climb", "starts"]
+
+Vector = NDArray[np.float64]
+Dual = ForgetDual | RetainDual
+_LEAST = -690.0  # log of the smallest f a float64 witness can hold with room to spare
+_STEPS = 30
+_STALL = 1e-7  # relative gain at which an ascent ends, well below the gap asked for
+
+
+class Climb:
+    """The best classifier so far, its error, and the multipliers of each ascent's end."""
+
+    def __init__(self, dual: Dual) -> None:
+        self.atoms, self.point = dual.atoms, dual.atoms.bayes()
+        self.value = dual.value(self.point)
+        self.multipliers: list[tuple[float, float]] = []
+
+    def offer(self, atoms: Atoms, point: Point, value: float) -> None:
+        """Keep it if it is better."""
+        if value > self.value:
+            self.atoms, self.point, self.value = atoms, point, value
+
+
+def climb(dual: Dual, point: Point, best: Climb) -> None:
+    """Fixed-point ascent: linearise the error at a classifier, spend the budget, repeat.
+
+    For the forget error with s = 1 this is Dinkelbach's method for a ratio, with the signs
+    of p_r − p̂ renewed at each step: the error never falls.
+    """
+    value = dual.value(point)
+    _offer(dual, point, value, best)
+    multiplier = math.nan
+    for _ in range(_STEPS):
+        point, found = spend(dual, dual.linearise(point)[1])
+        new = dual.value(point)
+        if not new > value:
+            break
+        _offer(dual, point, new, best)
+        gained, value, multiplier = new - value, new, found
+        if gained <= _STALL * value:
+            break
+    if not math.isnan(multiplier):
+        best.multipliers.append((multiplier, dual.linearise(point)[0]))
+
+
+def _offer(dual: Dual, point: Point, value: float, best: Climb) -> None:
+    # The budget is spent to 1e-8; what float64 cannot hold is left to the witness.
+    if dual.atoms.risk(point) <= dual.delta * (1 + 1e-7):
+        best.offer(dual.atoms, point, value)
+
+
+def maximiser(dual: Dual, multiplier: float, price: float) -> Point:
+    """Where a climb in a node starts: the atoms' maximisers, p̂ pushed up."""
+    if isinstance(dual, RetainDual):
+        c = -price * dual.atoms.slope
+    else:
+        c = dual.rewards(dual.atoms, -1.0, price)
+    return maximise(dual.atoms, c, multiplier, multiplier + dual.worth, everywhere=False)
+
+
+def starts(dual: Dual) -> list[tuple[Dual, Point]]:
+    """Where to climb from: f*, p̂ pushed up or down everywhere, all risk on few atoms."""
+    bayes = dual.atoms.bayes()
+    found: list[tuple[Dual, Point]] = [(dual, bayes)]
+    if isinstance(dual, RetainDual):
+        return [*found, *_concentrated(dual)]
+    share = float(np.dot(dual.atoms.forget, dual.atoms.base * bayes.power))
+    for sign in (-1.0, 1.0):
+        c = dual.rewards(dual.atoms, sign, -sign * share)
+        found.append((dual, spend(dual, c)[0]))
+    return found
+
+
+def spend(dual: Dual, c: Vector) -> tuple[Point, float]:
+    """The maximiser of the atoms' rewards c that spends the budget, and its multiplier."""
+    atoms, worth = dual.atoms, dual.worth
+
+    def risk(multiplier: float) -> float:
+        def sums(block: Atoms, part: Vector) -> Vector:
+            return np.array([block.risk(_local(block, part, multiplier, worth))])
+
+        return float(atoms.total(sums, c)[0])
+
+    # Above s/(1−γ) the multiplier is exp(x); below it, where log f is worth more than its
+    # risk and only f's largest local maximiser is followed, −s/(1−γ) · σ(−x).
+    below = worth > 0 and risk(math.exp(_LEAST)) < dual.delta
+    spread = float(np.dot(atoms.probability, c * c * atoms.oracle * atoms.co_oracle))
+    guess = 0.0 if below else math.log(math.sqrt(spread / (2 * dual.delta)) + 1e-300)
+
+    def multiplier(x: float) -> float:
+        return -worth / (1 + math.exp(x)) if below else math.exp(x)
+
+    def excess(x: float) -> float:
+        return math.log(max(risk(multiplier(x)), 1e-320) / dual.delta)
+
+    chosen = multiplier(_root(excess, guess))
+    parts = atoms.map(lambda block, part: _local(block, part, chosen, worth), c)
+    point = Point(*(np.concatenate(field) for field in zip(*map(_fields, parts), strict=True)))
+    return point, chosen
+
+
+def _local(block: Atoms, c: Vector, multiplier: float, worth: float) -> Point:
+    return maximise(block, c, multiplier, multiplier + worth, everywhere=False)
+
+
+def _fields(point: Point) -> tuple[Vector, Vector, Vector]:
+    return point.power, point.log_f, point.log_g
+
+
+def _root(excess: object, guess: float) -> float:
+    """Where a falling function crosses zero, on the side where it is ≤ 0; else the nearest end."""
+    values: dict[float, float] = {}
+
+    def at(x: float) -> float:
+        if x not in values:
+            values[x] = excess(x)  # type: ignore[operator]
+        return values[x]
+
+    low = high = guess
+    step = 0.5
+    while at(high) > 0 and high < -_LEAST:
+        high, step = min(high + step, -_LEAST), 2 * step
+    step = 0.5
+    while at(low) <= 0:
+        if low <= _LEAST:
+            return low
+        low, step = max(low - step, _LEAST), 2 * step
+    if at(high) < 0:
+        brentq(at, low, high, xtol=1e-8, rtol=1e-12)
+    return min((x for x, value in values.items() if value <= 0), default=high)
+
+
+def _concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
+    """All risk spent on pushing f to 0 on the retain atoms that lose the least mass by it."""
+    lightest = np.where(dual.atoms.retain > 0, dual.atoms.single * dual.atoms.oracle, np.inf)
+    x, _ = dual.atoms.separate(int(np.argmin(lightest)))
+    dual, bayes = replace(dual, atoms=x), x.bayes()
+    floor = np.maximum(x.log_low, _LEAST)
+    order = np.argsort(np.where(x.retain > 0, x.probability * x.oracle, np.inf), kind="stable")
+    order = order[: int(np.count_nonzero(x.retain > 0))]
+    lowered = Point(np.exp(x.scale * floor), floor, log_rest(np.minimum(floor, -1e-17)))
+    spent = np.cumsum((x.probability * x.divergence(lowered))[order])
+    affordable = order[: int(np.searchsorted(spent, dual.delta * (1 + 1e-5)))]
+    found: list[tuple[Dual, Point]] = []
+    for chosen in (affordable[:1], affordable) if len(affordable) > 1 else (affordable,):
+        parts = [a.copy() for a in _fields(bayes)]
+        for array, value in zip(parts, _fields(lowered), strict=True):
+            array[chosen] = value[chosen]
+        found.append((dual, Point(*parts)))
+    return found
