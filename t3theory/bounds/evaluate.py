@@ -36,7 +36,7 @@ def evaluate(
 
     >>> m = Mixture(retain=[0.5, 0.5], forget=[0.0, 1.0], gamma=0.5)
     >>> [(b.letter, round(b.value, 3)) for b in evaluate(m, [0.9, 0.3]) if b.letter in "BC"]
-    [('B', 0.06), ('C', 0.347)]
+    [('B', 0.057), ('C', 0.336)]
     """
     _check(temperature, "temperature", positive=True)
     _check(guidance_scale, "guidance_scale", positive=False)

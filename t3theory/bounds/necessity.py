@@ -62,7 +62,7 @@ def necessity_forget_error(h: float, gamma: float, delta: float, temperature: fl
     (γh/(1−γ))^{1/T} ε.
 
     >>> round(necessity_forget_error(1000.0, 0.1, 0.01), 3)
-    10.464
+    10.463
     """
     epsilon = -math.expm1(-delta / gamma)
     # Both terms over (1−γ)^{1/T}, in logarithms: h may be 1e300.

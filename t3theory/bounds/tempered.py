@@ -15,8 +15,8 @@ __all__ = ["forget_bounds", "retain_bounds", "retain_weight_bound", "tempered_su
 def tempered_sup(forget_sup: float, gamma: float, temperature: float) -> float:
     """γ^{1/T−1} ‖p_f‖_∞^{1/T} ≥ max_z p_f p^{1/T−1}: what tempering makes of the sharpest atom.
 
-    >>> tempered_sup(100.0, 1.0, 2.0)
-    10.0
+    >>> round(tempered_sup(100.0, 0.25, 2.0), 6)
+    20.0
     """
     return math.exp(math.log(forget_sup) / temperature + (1 / temperature - 1) * math.log(gamma))
 
