@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from llm.head import LowRankHead
+from llm.tilt import T3Config
 from t3theory.exceptions import InputError
 from t3theory.records import atomic_path, config_hash, write_json
 
@@ -28,7 +28,7 @@ class Description:
 
     base: str
     fingerprint: str
-    t3: dict[str, Any]
+    t3: T3Config
 
 
 def check_sizes(base: PreTrainedModel, head: LowRankHead) -> None:
@@ -69,7 +69,7 @@ def base_fingerprint(base: PreTrainedModel) -> str:
     return digest.hexdigest()[:16]
 
 
-def save(folder: Path, base: PreTrainedModel, head: LowRankHead, config: Any) -> None:
+def save(folder: Path, base: PreTrainedModel, head: LowRankHead, config: T3Config) -> None:
     """Write an adapter, each file all or nothing, the description last."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {k: v.detach().cpu().contiguous() for k, v in head.state_dict().items()}
@@ -98,7 +98,9 @@ def load(folder: Path) -> tuple[Description, LowRankHead]:
     """
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        description = Description(content["base"], content["fingerprint"], content["t3"])
+        description = Description(
+            content["base"], content["fingerprint"], T3Config(**content["t3"])
+        )
         head = LowRankHead(**content["head"])
         head.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError as error:

@@ -12,12 +12,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -25,12 +23,18 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from llm import adapter
 from llm.cache_layer import pooled_layer, prefix_sums
 from llm.head import LowRankHead
-from t3theory.estimator import tilted_score
-from t3theory.exceptions import AssumptionError, InputError
+from llm.tilt import Gate, T3Config, forget_share, gated_temperature, tilt
+from t3theory.exceptions import InputError
 
-__all__ = ["Gate", "T3Config", "T3ForCausalLM", "gated_temperature", "tilt"]
-
-Gate = Literal["none", "hard", "soft"]
+__all__ = [
+    "Gate",
+    "T3Config",
+    "T3ForCausalLM",
+    "final_hidden",
+    "forget_share",
+    "gated_temperature",
+    "tilt",
+]
 
 # transformers 5.24 renamed `past_key_values` to `cache`, in arguments and outputs alike.
 _CACHE = (
@@ -38,67 +42,6 @@ _CACHE = (
     if "cache" in inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
     else "past_key_values"
 )
-
-
-@dataclass(frozen=True)
-class T3Config:
-    """What turns a base model and a head into an unlearned model.
-
-    Attributes:
-        temperature: T > 0; 1 is plain classifier guidance.
-        guidance_scale: s ≥ 0.
-        log_prior_odds: added to the head's log-odds (statement M): log (1−γ)/γ for a head
-            trained on balanced classes and a forget share γ.
-        gate: "none" tempers everywhere; "hard" where the context's forget share γ̂ exceeds
-            `gate_threshold`; "soft" with 1 + (T−1)γ̂ (statement N).
-        gate_threshold: in [0, 1].
-
-    >>> T3Config(temperature=0.0)
-    Traceback (most recent call last):
-    t3theory.exceptions.AssumptionError: temperature must be positive and finite, got 0.0
-    """
-
-    temperature: float = 2.5
-    guidance_scale: float = 1.0
-    log_prior_odds: float = 0.0
-    gate: Gate = "none"
-    gate_threshold: float = 0.5
-
-    def __post_init__(self) -> None:
-        infinite = float("inf")
-        if not 0 < self.temperature < infinite:
-            raise AssumptionError("temperature", "must be positive and finite", self.temperature)
-        if not 0 <= self.guidance_scale < infinite:
-            raise AssumptionError("guidance_scale", "must be ≥ 0 and finite", self.guidance_scale)
-        if not abs(self.log_prior_odds) < infinite:
-            raise AssumptionError("log_prior_odds", "must be finite", self.log_prior_odds)
-        if self.gate not in ("none", "hard", "soft"):
-            raise AssumptionError("gate", "must be 'none', 'hard' or 'soft'", self.gate)
-        if not 0 <= self.gate_threshold <= 1:
-            raise AssumptionError("gate_threshold", "must lie in [0, 1]", self.gate_threshold)
-
-
-def gated_temperature(
-    log_p: Float[Tensor, "*batch vocab"], log_odds: Float[Tensor, "*batch vocab"], config: T3Config
-) -> float | Float[Tensor, "*batch 1"]:
-    """T(c) of every context: the temperature itself, or by the share γ̂_c = E_{P(·|c)}[1 − f]."""
-    if config.gate == "none":
-        return config.temperature
-    share = (log_p.exp() * torch.sigmoid(-log_odds)).sum(-1, keepdim=True)
-    if config.gate == "soft":
-        return 1 + (config.temperature - 1) * share
-    one = torch.ones_like(share)
-    return torch.where(share > config.gate_threshold, config.temperature * one, one)
-
-
-def tilt(
-    logits: Float[Tensor, "*batch vocab"], log_odds: Float[Tensor, "*batch vocab"], config: T3Config
-) -> Float[Tensor, "*batch vocab"]:
-    """Unnormalised T3 scores from the base's logits and the head's raw log-odds."""
-    log_p = torch.log_softmax(logits.to(torch.float32), dim=-1)
-    odds = log_odds + config.log_prior_odds if config.log_prior_odds else log_odds
-    temperature = gated_temperature(log_p, odds, config)
-    return tilted_score(log_p, nn.functional.logsigmoid(odds), temperature, config.guidance_scale)
 
 
 @contextmanager
@@ -280,7 +223,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
                 raise InputError(f"base model {name!r}: cannot be loaded: {reason}") from error
         if check_base:
             adapter.check_base(base, description, folder)
-        return cls(base, head, T3Config(**description.t3)).eval()
+        return cls(base, head, description.t3).eval()
 
 
 def _shifted_loss(scores: Tensor, labels: Tensor) -> Tensor:

@@ -1,0 +1,154 @@
+"""Every way to generate, token for token the same as recomputation without a cache."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_bases import SPECIAL, VOCAB, prompts, sharp_head, tiny_base
+from transformers import TextIteratorStreamer
+
+from llm.model import T3Config, T3ForCausalLM
+from t3theory.exceptions import InputError
+
+NEW = 12
+MODES = {
+    "greedy": {},
+    "top-p": {"do_sample": True, "top_p": 0.8},
+    "top-k": {"do_sample": True, "top_k": 5},
+    "beams": {"num_beams": 4},
+    "beam sampling": {"num_beams": 3, "do_sample": True},
+    "beams, several": {"num_beams": 4, "num_return_sequences": 2},
+    "several": {"do_sample": True, "num_return_sequences": 3},
+}
+CACHES = {
+    "dynamic": {},
+    "static": {"cache_implementation": "static"},
+    "offloaded": {"cache_implementation": "offloaded"},
+    "chunked prefill": {"prefill_chunk_size": 3},
+}
+
+
+def make(architecture="llama", gate="soft"):
+    config = T3Config(temperature=2.0, gate=gate, log_prior_odds=0.4)
+    return T3ForCausalLM(tiny_base(architecture), sharp_head(), config).eval()
+
+
+def generate(model, ids, mask, seed=5, **how):
+    torch.manual_seed(seed)
+    return model.generate(ids, attention_mask=mask, max_new_tokens=NEW, **how)
+
+
+@pytest.mark.parametrize("architecture", SPECIAL)
+@pytest.mark.parametrize("mode", ["greedy", "beams"])
+def test_architectures(architecture, mode):
+    model, (ids, mask) = make(architecture), prompts()
+    expected = generate(model, ids, mask, use_cache=False, **MODES[mode])
+    assert torch.equal(generate(model, ids, mask, **MODES[mode]), expected)
+    # The head matters here: the base says something else.
+    assert not torch.equal(generate(model.base, ids, mask, **MODES[mode]), expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes(mode):
+    model, (ids, mask) = make(), prompts()
+    expected = generate(model, ids, mask, use_cache=False, **MODES[mode])
+    assert torch.equal(generate(model, ids, mask, **MODES[mode]), expected)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "mistral", "gemma2"])
+@pytest.mark.parametrize("cache", ["static", "chunked prefill"])
+@pytest.mark.parametrize("mode", ["greedy", "beams"])
+def test_caches(architecture, cache, mode):
+    model, (ids, mask) = make(architecture), prompts()
+    expected = generate(model, ids, mask, use_cache=False, **MODES[mode])
+    assert torch.equal(generate(model, ids, mask, **MODES[mode], **CACHES[cache]), expected)
+
+
+def assisted(model, mode):
+    if mode == "prompt lookup":
+        return {"prompt_lookup_num_tokens": 3}
+    return {"assistant_model": model.base if mode == "by the base" else make()}
+
+
+@pytest.mark.parametrize("mode", ["by the base", "by T3", "prompt lookup"])
+def test_assisted(mode):
+    model, (ids, mask) = make(), prompts()
+    # A prompt that repeats itself gives the look-up something to find; rows one at a time.
+    for row in range(3):
+        one = ids[row : row + 1].repeat(1, 2), mask[row : row + 1].repeat(1, 2)
+        expected = generate(model, *one, use_cache=False)
+        assert torch.equal(generate(model, *one, **assisted(model, mode)), expected)
+
+
+def test_continuing_from_a_returned_cache():
+    model, (ids, mask) = make(), prompts()
+    expected = generate(model, ids, mask, use_cache=False)
+    first = model.generate(
+        ids, attention_mask=mask, max_new_tokens=4, return_dict_in_generate=True, output_scores=True
+    )
+    assert len(first.scores) == 4
+    longer = torch.cat([mask, torch.ones(3, first.sequences.shape[1] - ids.shape[1])], 1).long()
+    name = "cache" if "cache" in first else "past_key_values"
+    second = model.generate(
+        first.sequences, attention_mask=longer, max_new_tokens=NEW - 4, **{name: first[name]}
+    )
+    assert torch.equal(second, expected)
+
+
+def test_a_cache_filled_by_the_base_is_refused():
+    model, (ids, _) = make(), prompts(1)
+    with torch.no_grad():
+        output = model.base(ids, use_cache=True)
+    filled = output.past_key_values
+    with pytest.raises(InputError, match="got 7 positions of another"):
+        model(ids[:, :1], past_key_values=filled)
+
+
+def test_streaming():
+    class Words:
+        def decode(self, ids, **_):
+            return "".join(f"{int(i)} " for i in ids)
+
+    model, (ids, mask) = make(), prompts(1)
+    streamer = TextIteratorStreamer(Words(), skip_prompt=True)
+    expected = generate(model, ids, mask, streamer=streamer)[0, 7:]
+    assert "".join(streamer).split() == [str(int(i)) for i in expected]
+
+
+def test_half_precision_with_and_without_cache():
+    model, (ids, mask) = make(), prompts()
+    model.base.to(torch.bfloat16)
+    tokens = generate(model, ids, mask)
+    assert tokens.shape == (3, 7 + NEW)
+    with torch.no_grad():
+        scores = model(tokens, torch.cat([mask, torch.ones(3, NEW)], 1).long()).logits
+    # bfloat16 attention in another order moves scores by up to 0.1: the chosen token is
+    # never further than that from the best.
+    chosen = scores[:, 6:-1].gather(-1, tokens[:, 7:, None])[..., 0]
+    assert float((scores[:, 6:-1].max(-1).values - chosen).max()) < 0.1
+
+
+def test_forward_step_by_step_is_forward_at_once():
+    model, (ids, mask) = make("gemma2"), prompts()
+    with torch.no_grad():
+        whole, cache, steps = model(ids, mask).logits, None, []
+        for t in range(7):
+            output = model(
+                ids[:, t : t + 1], mask[:, : t + 1], past_key_values=cache, use_cache=True
+            )
+            cache = output.past_key_values
+            steps.append(output.logits)
+    real = mask.bool()
+    torch.testing.assert_close(torch.cat(steps, 1)[real], whole[real], rtol=0, atol=1e-4)
+
+
+def test_only_the_kept_positions_are_scored():
+    model, (ids, mask) = make(), prompts()
+    with torch.no_grad():
+        whole = model(ids, mask).logits
+        assert torch.allclose(model(ids, mask, logits_to_keep=2).logits, whole[:, -2:], atol=1e-6)
+        some = torch.tensor([1, 4])
+        assert torch.allclose(
+            model(ids, mask, logits_to_keep=some).logits, whole[:, some], atol=1e-6
+        )
+    assert whole.shape == (3, 7, VOCAB)

@@ -1,0 +1,79 @@
+"""Tiny random causal language models, one an architecture, sharp enough to generate variety."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+VOCAB, HIDDEN = 60, 16
+COMMON: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "hidden_size": HIDDEN,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 128,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+# Logit caps and scales, sliding windows and per-head widths: what wrappers get wrong.
+SPECIAL: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "qwen2": {},
+    "qwen3": {"head_dim": 8},
+    "mistral": {"sliding_window": 6},
+    "gemma": {"head_dim": 8},
+    "gemma2": {"head_dim": 8, "final_logit_softcapping": 3.0, "sliding_window": 6},
+    "phi": {"num_key_value_heads": 2},
+    "phi3": {},
+    "gpt2": {"n_embd": HIDDEN, "n_layer": 2, "n_head": 2, "n_positions": 128},
+    "gpt_neox": {"num_key_value_heads": None},
+    "granite": {"logits_scaling": 4.0},
+    "cohere": {"logit_scale": 0.5},
+}
+
+
+def tiny_base(architecture: str, **changes: Any) -> Any:
+    settings = COMMON | SPECIAL[architecture] | changes
+    if architecture == "gpt2":
+        for name in (
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "max_position_embeddings",
+        ):
+            settings.pop(name)
+    settings = {k: v for k, v in settings.items() if v is not None}
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(
+        CONFIG_MAPPING[architecture](**settings, initializer_range=0.4)
+    )
+    return model.eval()
+
+
+def sharp_head(rank: int = 3, seed: int = 1) -> Any:
+    """A head whose log-odds move every greedy choice."""
+    from llm.head import LowRankHead
+
+    generator = torch.Generator().manual_seed(seed)
+    head = LowRankHead(HIDDEN, rank, VOCAB, "published", generator)
+    with torch.no_grad():
+        head.up.weight.mul_(6)
+    return head
+
+
+def prompts(batch: int = 3, length: int = 7, seed: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    """Left-padded ids and mask; row i starts with i padding tokens."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(3, VOCAB, (batch, length), generator=generator)
+    mask = torch.ones_like(ids)
+    for i in range(batch):
+        ids[i, :i] = 0
+        mask[i, :i] = 0
+    return ids, mask
