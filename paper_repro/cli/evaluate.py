@@ -1,0 +1,107 @@
+"""`t3 evaluate`: the TOFU evaluation of an unlearned or a plain model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t3theory.exceptions import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["evaluate"]
+
+_SHOWN = (
+    ("forget_quality", "p-value against the retain model, high is good"),
+    ("forget_quality_statistic", "Kolmogorov–Smirnov distance behind it"),
+    ("model_utility", "harmonic mean of nine, high is good"),
+    ("forget_truth_ratio", "1: wrong answers as likely as the true one"),
+    ("forget_Q_A_Prob", "probability of the forget answers"),
+    ("forget_Q_A_ROUGE", "of what is said to forget questions"),
+    ("retain_Q_A_Prob", "probability of the retain answers"),
+    ("retain_Q_A_ROUGE", "of what is said to retain questions"),
+    ("extraction_strength", "of the forget answers"),
+    ("privleak", "percent; 0: as private as the retain model"),
+)
+
+
+def evaluate(
+    adapter: str | None = None,
+    model: str | None = None,
+    data: str = "mini",
+    split: str = "forget10",
+    retain_logs: str | None = None,
+    out: str = "runs/evaluation",
+    batch_size: int = 32,
+    max_new_tokens: int = 200,
+) -> None:
+    """Evaluate on TOFU and write TOFU_EVAL.json and TOFU_SUMMARY.json.
+
+    An evaluation already in `out` is taken as it is if the same model, data, settings and code
+    made it, and replaced otherwise.
+
+    Args:
+        adapter: folder of an unlearned model (a head and its settings).
+        model: folder or Hub name of a model; beside an adapter, the base to use.
+        data: mini, a folder with TOFU's files, or a Hub name (locuslab/TOFU).
+        split: forget01, forget05 or forget10.
+        retain_logs: TOFU_EVAL.json of a model trained without the forget set.
+        out: folder for the two files.
+        batch_size: rows at a time.
+        max_new_tokens: length of the generated answers.
+    """
+    from rich.console import Console
+
+    from llm.tofu import evaluate as tofu
+    from llm.tofu.data import load_tofu
+    from llm.tofu.logs import evaluation_key
+
+    if adapter is None and model is None:
+        raise InputError("t3 evaluate: expected --adapter FOLDER or --model FOLDER|HUB_NAME")
+    rows = load_tofu(data, split)
+    retain = None if retain_logs is None else tofu.read_retain_logs(retain_logs)
+    loaded, tokenizer = _load(adapter, model)
+    key = evaluation_key(loaded, tokenizer, rows, retain, max_new_tokens)
+    found = tofu.stored_evaluation(out, key)
+    if found is None:
+        found = tofu.evaluate(loaded, tokenizer, rows, retain, batch_size, max_new_tokens)
+        tofu.write_logs(found, out)
+    console = Console()
+    console.print(_table(found, rows.name))
+    if retain is None:
+        console.print("No forget quality or privleak: they need --retain-logs TOFU_EVAL.json.")
+    console.print(f"Logs: {Path(out) / 'TOFU_EVAL.json'}, {Path(out) / 'TOFU_SUMMARY.json'}")
+
+
+def _load(adapter: str | None, model: str | None) -> tuple[Any, Any]:
+    """The model, on a GPU if there is one, and its tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from llm.model import T3ForCausalLM
+
+    name = model
+    try:
+        if adapter is not None:
+            loaded: Any = T3ForCausalLM.from_pretrained(adapter, model, dtype="auto")
+            name = model or loaded.base.config.name_or_path
+        else:
+            loaded = AutoModelForCausalLM.from_pretrained(str(model), dtype="auto")
+        tokenizer = AutoTokenizer.from_pretrained(str(name))
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).split("\n")[0]
+        raise InputError(f"model {name!r}: cannot be loaded: {reason}") from error
+    return loaded.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
+def _table(found: Mapping[str, Mapping[str, Any]], title: str) -> Any:
+    from rich.table import Table
+
+    table = Table("metric", "value", "meaning", title=f"TOFU evaluation, {title}")
+    for name, meaning in _SHOWN:
+        if name in found:
+            table.add_row(name, f"{found[name]['agg_value']:.4g}", meaning)
+    return table
