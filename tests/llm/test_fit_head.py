@@ -1,0 +1,143 @@
+"""The head's loss is the published one; training finds it, stops by its rule, repeats by its seed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from tiny_bases import HIDDEN, VOCAB, sharp_head, tiny_base
+from tiny_features import separable
+
+from llm.encoding import Encoded
+from llm.features import cache_features
+from llm.fit_head import HeadConfig, class_losses, fit_head, head_loss
+from llm.head import LowRankHead
+from t3theory.exceptions import AssumptionError, InputError
+
+
+def published_loss(base, head, rows, labels):
+    """Binary cross-entropy over the whole vocabulary's logits, gathered at targets, token by token."""
+    total, count = torch.zeros(()), 0
+    for (ids, start), label in zip(rows, labels, strict=True):
+        with torch.no_grad():
+            hidden = base.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+        for t in range(start, len(ids)):
+            odds = (head.up.weight @ (head.down.weight @ hidden[:t].mean(0)))[ids[t]]
+            f = torch.sigmoid(odds)
+            total = total - (torch.log(f) if label else torch.log(1 - f))
+            count += 1
+    return total / count
+
+
+def test_loss_and_gradients_are_the_published_ones():
+    base, head = tiny_base("llama"), sharp_head()
+    generator = torch.Generator().manual_seed(0)
+    rows = [
+        Encoded(torch.randint(3, VOCAB, (n,), generator=generator).tolist(), 3)
+        for n in (6, 9, 7, 12)
+    ]
+    expected = published_loss(base, head, rows, [1, 1, 0, 0])
+    gradients = torch.autograd.grad(expected, list(head.parameters()))
+    both = [cache_features(base, part) for part in (rows[:2], rows[2:])]
+    odds = [head.at(f.pooled(torch.arange(len(f.targets))), f.targets) for f in both]
+    loss = head_loss(odds[0], odds[1], "token")
+    torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
+    for got, wanted in zip(
+        torch.autograd.grad(loss, list(head.parameters())), gradients, strict=True
+    ):
+        torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5)
+
+
+def test_balanced_loss_gives_each_class_half():
+    retain, forget = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.3])
+    parts = [head_loss(retain, torch.tensor([-100.0])), head_loss(torch.tensor([100.0]), forget)]
+    torch.testing.assert_close(head_loss(retain, forget), sum(parts))
+
+
+def test_training_stops_at_the_first_evaluation_below_the_risk():
+    retain, forget = separable()
+    head, history = fit_head(retain, forget, VOCAB, HeadConfig(stop_at_risk=0.1, seed=3))
+    assert history[0].risk == pytest.approx(math.log(2), abs=1e-6)
+    assert history[-1].risk <= 0.1 < min(e.risk for e in history[:-1])
+    losses = class_losses(head, retain, forget)
+    assert float((losses[0].mean() + losses[1].mean()) / 2) == pytest.approx(history[-1].risk)
+    assert not any(p.requires_grad for p in head.parameters())
+
+
+def test_without_a_stopping_risk_all_steps_are_taken():
+    retain, forget = separable()
+    history = fit_head(retain, forget, VOCAB, HeadConfig(steps=25, stop_at_risk=None)).history
+    assert [e.step for e in history] == [0, 10, 20, 25]
+    assert all(math.isnan(e.heldout_risk) for e in history)
+
+
+def test_seeds_decide_everything_and_global_state_nothing():
+    retain, forget = separable()
+    heads = []
+    for noise, seed in ((1, 0), (2, 0), (1, 1)):
+        torch.manual_seed(noise)
+        heads.append(fit_head(retain, forget, VOCAB, HeadConfig(steps=30, seed=seed)).head)
+    same, other = (
+        all(torch.equal(a, b) for a, b in zip(heads[0].parameters(), h.parameters(), strict=True))
+        for h in heads[1:]
+    )
+    assert same
+    assert not other
+
+
+def test_heldout_risk_is_measured_and_not_trained_on():
+    retain, forget = separable()
+    heldout = separable(seed=1)
+    config = HeadConfig(steps=40, stop_at_risk=None)
+    plain = fit_head(retain, forget, VOCAB, config)
+    seen = []
+    fit = fit_head(
+        retain, forget, VOCAB, config, heldout, lambda e, head: seen.append((e, head.rank))
+    )
+    assert torch.equal(plain.head.up.weight, fit.head.up.weight)
+    assert [e for e, _ in seen] == fit.history
+    expected = [float(x.mean()) for x in class_losses(fit.head, *heldout)]
+    assert fit.history[-1][3:] == pytest.approx(expected)
+
+
+def test_tokens_never_seen_as_targets_do_not_guide():
+    retain, forget = separable()
+    head = fit_head(retain, forget, VOCAB, HeadConfig(steps=30)).head
+    seen = torch.cat([retain.targets, forget.targets]).unique()
+    unseen = torch.ones(VOCAB, dtype=torch.bool)
+    unseen[seen] = False
+    assert bool(unseen.any())
+    assert float(head.up.weight[unseen].abs().max()) == 0
+    published = fit_head(retain, forget, VOCAB, HeadConfig(steps=30, initialisation="published"))
+    assert float(published.head.up.weight[unseen].abs().max()) > 0
+
+
+def test_published_initialisation_is_uniform_by_fan_in():
+    head = LowRankHead(400, 100, 300, "published", torch.Generator().manual_seed(0))
+    for weight, fan_in in ((head.down.weight.detach(), 400), (head.up.weight.detach(), 100)):
+        bound = fan_in**-0.5
+        assert 0.99 * bound < float(weight.abs().max()) <= bound
+        # Variance of U(±b) is b²/3; 30,000 draws and more give it to 2 %.
+        assert float(weight.var()) == pytest.approx(bound**2 / 3, rel=0.02)
+
+
+def test_wrong_settings_and_features():
+    for bad in (
+        {"rank": 0},
+        {"steps": 0},
+        {"learning_rate": 0.0},
+        {"weight_decay": -1.0},
+        {"weighting": "pair"},
+    ):
+        with pytest.raises(AssumptionError, match=next(iter(bad))):
+            HeadConfig(**bad)
+    with pytest.raises(AssumptionError, match="rank"):
+        LowRankHead(HIDDEN, 0, VOCAB)
+    with pytest.raises(AssumptionError, match="initialisation"):
+        LowRankHead(HIDDEN, 1, VOCAB, "ones")
+    retain, forget = separable()
+    with pytest.raises(InputError, match="outside the 10 tokens"):
+        fit_head(retain, forget, 10)
+    with pytest.raises(InputError, match="one hidden size"):
+        fit_head(retain, separable(hidden=3)[1], VOCAB)
