@@ -18,12 +18,15 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from llm.encoding import Batch, Encoded, collate, encode_prompt, length_sorted_batches
+from llm.encoding import IGNORED, Batch, Encoded, collate, encode_prompt, length_sorted_batches
 from t3theory.exceptions import AssumptionError, InputError
 
 __all__ = ["RowScores", "greedy_answers", "pad_id", "score_rows"]
 
 T = TypeVar("T")
+
+_LIFTED = 2**26
+"""Logits lifted to float32 at a time: 256 MiB."""
 
 
 class RowScores(NamedTuple):
@@ -83,7 +86,7 @@ def _batch_count(rows: int, batch_size: int) -> int:
 def _answer_logits(model: Any, batch: Batch, keeps: bool) -> Float[Tensor, "batch kept vocab"]:
     """Logits from the position before the first label of any row up to the last but one."""
     length = batch.labels.shape[1]
-    first = int((batch.labels != -100).any(dim=0).float().argmax())
+    first = int((batch.labels != IGNORED).any(dim=0).float().argmax())
     kept = length - first + 1  # the logits that predict label t stand at t − 1
     limit = {"logits_to_keep": kept} if keeps else {}
     output = model(
@@ -95,20 +98,19 @@ def _answer_logits(model: Any, batch: Batch, keeps: bool) -> Float[Tensor, "batc
 def _score_batch(model: Any, batch: Batch, keeps: bool) -> list[RowScores]:
     logits = _answer_logits(model, batch, keeps)
     labels = batch.labels[:, -logits.shape[1] :]
-    labelled = labels != -100
-    # Only label positions are lifted to float32 and normalised.
-    chosen, targets = logits[labelled].float(), labels[labelled]
-    log_probs = -torch.nn.functional.cross_entropy(chosen, targets, reduction="none")
-    matches = chosen.argmax(dim=-1) == targets
-    counts = labelled.sum(dim=1).tolist()
-    ends = np.cumsum(counts)[:-1]
+    row, column = (labels != IGNORED).nonzero(as_tuple=True)
+    parts = []
+    # Only label positions are lifted to float32, and not all at once: vocabularies are large.
+    step = max(1, _LIFTED // logits.shape[2])
+    for i, j in zip(row.split(step), column.split(step), strict=True):
+        chosen, targets = logits[i, j].float(), labels[i, j]
+        nats = torch.nn.functional.cross_entropy(chosen, targets, reduction="none")
+        parts.append(torch.stack([-nats, (chosen.argmax(dim=-1) == targets).to(nats)]))
+    scores = torch.cat(parts, dim=1).cpu().numpy()
+    ends = np.cumsum(row.bincount(minlength=len(labels)).tolist())[:-1]
     return [
-        RowScores(p.astype(np.float64), m)
-        for p, m in zip(
-            np.split(log_probs.cpu().numpy(), ends),
-            np.split(matches.cpu().numpy(), ends),
-            strict=True,
-        )
+        RowScores(log_probs.astype(np.float64), matches > 0)
+        for log_probs, matches in np.split(scores, ends, axis=1)
     ]
 
 

@@ -91,6 +91,16 @@ def test_half_precision_is_normalised_in_float32(tiny_llama: Any, rows: list[Enc
     assert score.log_probs.dtype == np.float64
 
 
+def test_lifting_in_parts_changes_nothing(
+    tiny_llama: Any, rows: list[Encoded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = score_rows(tiny_llama, rows, 2, 8)
+    monkeypatch.setattr("llm.scoring._LIFTED", 5 * 400)  # five label positions at a time
+    for a, b in zip(score_rows(tiny_llama, rows, 2, 8), whole, strict=True):
+        assert a.log_probs == pytest.approx(b.log_probs, abs=ROUNDING)
+        assert a.matches.tolist() == b.matches.tolist()
+
+
 def test_training_mode_is_restored(tiny_llama: Any, rows: list[Encoded]) -> None:
     tiny_llama.train()
     score_rows(tiny_llama, rows[:2], 2)

@@ -14,6 +14,8 @@ import pytest
 import torch
 from scipy.stats import hmean, ks_2samp
 
+from llm.head import LowRankHead
+from llm.model import T3Config, T3ForCausalLM
 from llm.tofu import metrics
 from llm.tofu.data import TofuData
 from llm.tofu.evaluate import evaluate
@@ -234,3 +236,36 @@ def test_model_hash_is_of_the_content(tiny_llama: Any, tmp_path: Path) -> None:
     tiny_llama.save_pretrained(tmp_path)
     loaded = type(tiny_llama).from_pretrained(tmp_path)
     assert model_hash(loaded) == model_hash(tiny_llama)
+
+
+def t3(base: Any, **settings: Any) -> T3ForCausalLM:
+    torch.manual_seed(5)
+    head = LowRankHead(32, 4, 400)
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight.normal_()
+    return T3ForCausalLM(base, head, T3Config(**settings)).eval()
+
+
+def test_t3_without_temper_and_tilt_is_its_base(
+    tiny_llama: Any, tiny_tokenizer: Any, tiny_data: TofuData, retain: dict[str, Any]
+) -> None:
+    neutral = t3(tiny_llama, temperature=1.0, guidance_scale=0.0)
+    args = (tiny_tokenizer, tiny_data)
+    ours = summary(run(neutral, *args, retain_logs=retain))
+    assert ours == pytest.approx(summary(run(tiny_llama, *args, retain_logs=retain)), rel=ROUNDING)
+    other = summary(run(t3(tiny_llama, temperature=2.0), *args, retain_logs=retain))
+    assert other["forget_Q_A_Prob"] != pytest.approx(ours["forget_Q_A_Prob"], rel=0.01)
+
+
+def test_key_sees_the_settings_of_t3(tiny_llama: Any) -> None:
+    hashes = {
+        model_hash(m)
+        for m in (
+            tiny_llama,
+            t3(tiny_llama, temperature=2.0),
+            t3(tiny_llama, temperature=2.5),
+            t3(tiny_llama, temperature=2.0, gate="hard"),
+        )
+    }
+    assert len(hashes) == 4
