@@ -100,7 +100,7 @@ class ContextMixture:
         """log p̂(y|c), p̂(·|c) ∝ P(·|c)^{1/T(c)} f(c,·), shape (contexts, outcomes).
 
         Args:
-            f: in (0, 1], shape (contexts, outcomes).
+            f: in [0, 1], shape (contexts, outcomes); 0 throughout a context leaves it untilted.
             temperature: a number, or T(c), shape (contexts,).
         """
         xp = namespace(self.retain)
@@ -111,6 +111,10 @@ class ContextMixture:
         )
         zero = f == 0
         log_f = xp.where(zero, xp.full_like(f, -xp.inf), xp.log(xp.where(zero, xp.ones_like(f), f)))
+        seen = xp.where(self.log_conditional > -xp.inf, f, xp.zeros_like(f))
+        # f = 0 all through a context is the limit of f constant there, which tilts nothing.
+        dead = xp.max(seen, axis=-1, keepdims=True) == 0
+        log_f = xp.where(dead, xp.zeros_like(log_f), log_f)
         return temper_then_tilt(self.log_conditional, log_f, t)
 
     def retain_errors(self, log_q: Array) -> Array:

@@ -106,8 +106,9 @@ def gate_guarantee(
     alike = float(xp.sum(xp.where(share > lower_threshold, kept, xp.zeros_like(kept))))
     gated = min(1.0, alike + gap / ((1 - gamma) * (threshold - lower_threshold)))
     seen = kept > 0
-    log_kept = xp.log1p(-xp.where(seen, share, xp.zeros_like(share)))
-    mixed = -float(xp.sum(kept * log_kept))
+    # 1 − γ_c = (1−γ)P_r(c)/P(c), which stays positive where 1 − γ_c would round to 0
+    pure = (1 - gamma) * kept / xp.where(seen, mixture.context_probabilities, xp.ones_like(kept))
+    mixed = -float(xp.sum(kept * xp.log(xp.where(seen, pure, xp.ones_like(pure)))))
     cooling = 1 - 1 / temperature
     bias = cooling * (gated * math.log(mixture.retain.shape[-1]) + mixed)
     return GateGuarantee(gap, missed, gated, bias, 2 * _conditional_sup(mixture) * missed)

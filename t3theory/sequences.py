@@ -27,8 +27,10 @@ def positions(retain: Array, forget: Array, gamma: float) -> tuple[ContextMixtur
     for t in range(retain.ndim):
         rest = tuple(range(t + 1, retain.ndim))
         shape = (-1, retain.shape[t])
-        laws = [xp.reshape(xp.sum(p, axis=rest) if rest else p, shape) for p in (retain, forget)]
-        found.append(ContextMixture(*laws, gamma))
+        kept, dropped = (
+            xp.reshape(xp.sum(p, axis=rest) if rest else p, shape) for p in (retain, forget)
+        )
+        found.append(ContextMixture(kept, dropped, gamma))
     return tuple(found)
 
 

@@ -1,0 +1,156 @@
+"""L and N: sequences against brute force, and what a gate guarantees."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import joint_laws
+
+from t3theory import AssumptionError, Mixture
+from t3theory.contexts import ContextMixture
+from t3theory.divergences import kl_divergence
+from t3theory.gating import gate_guarantee, gate_signal, gated_temperature, retain_bias_bound
+from t3theory.sequences import positions, sequence_log_probabilities, sequence_retain_bound
+
+# sums over at most 64 terms
+ROUNDING = 1e-11
+
+
+@given(joint_laws((3, 3, 3)), st.floats(1, 10))
+def test_sequence_chain_rule_against_brute_force(law, temperature):
+    retain, forget, gamma, _ = law
+    log_qs, per_token = [], 0.0
+    rng = np.random.default_rng(0)
+    for m in positions(retain, forget, gamma):
+        f = rng.uniform(0.05, 1, m.retain.shape)
+        t = gated_temperature(gate_signal(m, f), temperature, 0.5)
+        log_qs.append(m.estimate(f, t))
+        per_token += m.retain_error(log_qs[-1])
+    whole = sequence_log_probabilities(log_qs)
+    assert float(np.sum(np.exp(whole))) == pytest.approx(1, rel=ROUNDING)
+    log_r = Mixture(retain.ravel(), forget.ravel(), gamma).log_retain
+    assert float(kl_divergence(log_r, whole.ravel())) == pytest.approx(
+        per_token, rel=ROUNDING, abs=ROUNDING
+    )
+
+
+@given(joint_laws((3, 3, 3)))
+def test_sequence_retain_bound(law):
+    retain, forget, gamma, _ = law
+    rng = np.random.default_rng(1)
+    risks, error = [], 0.0
+    for m in positions(retain, forget, gamma):
+        f = np.clip(m.bayes_classifier * rng.uniform(0.5, 1, m.retain.shape), 1e-6, 1 - 1e-6)
+        risks.append(m.excess_risk(f))
+        error += m.retain_error(m.estimate(f))
+    assert error <= sequence_retain_bound(risks, gamma) * (1 + ROUNDING)
+
+
+def test_sequence_bound_is_nearly_attained_so_that_one_percent_less_is_false():
+    mass, f = 1e-8, 1e-300
+    retain = np.asarray([[1 - mass, 0.0, 0.0], [mass, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    forget = np.zeros((3, 3))
+    forget[2, 2] = 1.0
+    risks, error = [], 0.0
+    for m in positions(retain, forget, 0.1):
+        values = np.where(m.bayes_classifier > 0.5, 1.0, 0.0)
+        if m.retain.shape[0] == 1:
+            values[0, 1] = f
+        else:
+            values[2] = 0.5  # a context with no retain data: any classifier, the risk pays for it
+            values[2, 2] = 1e-12
+        risks.append(m.excess_risk(values))
+        error += m.retain_error(m.estimate(values))
+    assert 0.99 <= error / sequence_retain_bound(risks, 0.1) <= 1
+
+
+@given(joint_laws((4, 3)), st.floats(0.05, 0.95), st.floats(1.0, 20.0))
+def test_gate_guarantees(law, threshold, temperature):
+    retain, forget, gamma, f = law
+    m = ContextMixture(retain, forget, gamma)
+    found = gate_guarantee(m, m.excess_risk(f), temperature, threshold, threshold / 2)
+    signal, share = gate_signal(m, f), m.forget_share
+    on = signal > threshold
+    assert np.sum(m.context_probabilities * np.abs(signal - share)) <= found.signal_error + ROUNDING
+    assert np.sum(m.forget_contexts[~on]) <= found.missed + ROUNDING
+    assert np.sum(m.retain_contexts[on]) <= found.gated_retain + ROUNDING
+    t = gated_temperature(signal, temperature, threshold)
+    oracle = m.estimate(m.bayes_classifier, t)
+    biases = m.retain_errors(oracle)
+    seen = m.retain_contexts > 0
+    assert np.all((biases <= retain_bias_bound(t, 3, share) + ROUNDING)[seen])
+    assert m.retain_error(oracle) <= found.retain_bias + ROUNDING
+    left = ContextMixture(retain, forget, gamma)
+    log_q = left.estimate(f, t)
+    gap = np.abs(np.where(seen[:, None], np.exp(m.log_retain_conditional), 0.0) - np.exp(log_q))
+    assert np.sum((forget * gap)[~on]) <= found.ungated_forget_error + ROUNDING
+
+
+def test_signal_error_is_attained():
+    """Disjoint, all of a context's mass moved: Σ P|γ̂−γ| → δ as δ → 0, so 1 % less fails."""
+    m = ContextMixture([[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]], 0.5)
+    f = np.asarray([[1.0, 0.5], [0.5, 1e-6]])
+    delta = m.excess_risk(f)
+    moved = np.sum(m.context_probabilities * np.abs(gate_signal(m, f) - m.forget_share))
+    assert 0.99 * gate_guarantee(m, delta, 2.0).signal_error < moved
+    assert moved <= gate_guarantee(m, delta, 2.0).signal_error
+
+
+def test_missed_forget_contexts_are_attained_at_small_risk():
+    """Every context of share just τ: none is gated, P_f(not gated) = 1 = τ/γ."""
+    m = ContextMixture([[0.25, 0.25], [0.25, 0.25]], [[0.25, 0.25], [0.25, 0.25]], 0.3)
+    signal = gate_signal(m, m.bayes_classifier)
+    assert not np.any(signal > 0.3 + 1e-12)
+    assert gate_guarantee(m, 0.0, 2.0, threshold=0.3).missed == pytest.approx(1.0)
+
+
+def example(apart: bool) -> ContextMixture:
+    """Eight retain contexts and one forget context, apart or all with the same share."""
+    retain, forget = np.zeros((9, 4)), np.zeros((9, 4))
+    rows = slice(0, 8) if apart else slice(0, 9)
+    retain[rows] = [0.7, 0.2, 0.1, 0.0]
+    forget[8 if apart else rows] = [0.0, 0.0, 0.1, 0.9]
+    return ContextMixture(retain / retain.sum(), forget / forget.sum(), 0.1)
+
+
+def test_gating_helps_where_contexts_are_apart():
+    m = example(apart=True)
+    f = np.clip(m.bayes_classifier, 1e-3, 1 - 1e-3)
+    gated = m.estimate(f, gated_temperature(gate_signal(m, f), 4.0))
+    everywhere, nowhere = m.estimate(f, 4.0), m.estimate(f, 1.0)
+    assert m.retain_error(gated) == pytest.approx(m.retain_error(nowhere), rel=1e-12)
+    assert m.retain_error(gated) < 0.01 * m.retain_error(everywhere)
+    assert m.forget_error(gated) == pytest.approx(m.forget_error(everywhere), rel=1e-12)
+    assert m.forget_error(gated) < 0.8 * m.forget_error(nowhere)
+
+
+def test_gating_cannot_help_where_every_context_has_the_same_share():
+    m = example(apart=False)
+    f = np.clip(m.bayes_classifier, 1e-3, 1 - 1e-3)
+    for threshold in (0.0, 0.05, 0.5):
+        t = gated_temperature(gate_signal(m, f), 4.0, threshold)
+        assert np.ptp(t) == 0  # all or none: one of the two uniform temperatures
+
+
+def test_soft_gate_bias_is_below_the_hard_bound_of_its_temperature():
+    m = example(apart=True)
+    t = gated_temperature(gate_signal(m, m.bayes_classifier), 4.0, soft=True)
+    assert t[:8] == pytest.approx(np.ones(8))
+    assert t[8] == pytest.approx(4.0)
+    assert m.retain_error(m.estimate(m.bayes_classifier, t)) == pytest.approx(0.0, abs=1e-14)
+
+
+def test_wrong_use_is_named():
+    with pytest.raises(AssumptionError, match="threshold must lie in"):
+        gated_temperature(np.asarray([0.1]), 2.0, threshold=1.0)
+    with pytest.raises(AssumptionError, match="lower_threshold must lie in"):
+        gate_guarantee(example(True), 0.1, 2.0, threshold=0.2, lower_threshold=0.2)
+    with pytest.raises(AssumptionError, match="must have shape"):
+        ContextMixture(np.ones(2) / 2, np.ones(2) / 2, 0.1)
+    with pytest.raises(AssumptionError, match="retain's shape"):
+        positions(np.ones((2, 2)) / 4, np.ones(2) / 2, 0.1)
+    assert math.isinf(retain_bias_bound(np.asarray([2.0]), 3, np.asarray([1.0]))[0])
