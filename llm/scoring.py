@@ -68,6 +68,25 @@ def _evaluating(model: Any) -> Iterator[None]:
         model.train(training)
 
 
+def _check_fit(model: Any, sequences: Sequence[Sequence[int]], new_tokens: int = 0) -> None:
+    """Raise unless the model has all the tokens, and positions for the longest sequence."""
+    config = getattr(model, "config", None)
+    vocabulary = getattr(config, "vocab_size", None)
+    highest = max((max(ids, default=0) for ids in sequences), default=0)
+    if vocabulary is not None and highest >= vocabulary:
+        raise InputError(
+            f"tokenizer: gives token {highest}, expected fewer than the model's {vocabulary}; "
+            "is it this model's tokenizer?"
+        )
+    positions = getattr(config, "max_position_embeddings", None)
+    longest = max(map(len, sequences), default=0)
+    if positions is not None and longest + new_tokens > positions:
+        more = f" and {new_tokens} new ones" if new_tokens else ""
+        raise InputError(
+            f"row of {longest} tokens{more}: expected at most the model's {positions} positions"
+        )
+
+
 def _tracked(batches: Iterable[T], total: int, message: str | None) -> Iterable[T]:
     """The batches, with a progress bar on a terminal's standard error where there is a message."""
     if message is None or not sys.stderr.isatty():
@@ -131,8 +150,13 @@ def score_rows(
         rows: from `encode_pair`.
         pad: the padding token's id.
         message: says what the progress bar is about; no bar without it.
+
+    Raises:
+        AssumptionError: `batch_size` is below 1.
+        InputError: a row has tokens or positions that the model has not.
     """
     total = _batch_count(len(rows), batch_size)
+    _check_fit(model, [row.input_ids for row in rows])
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
     scores: list[RowScores | None] = [None] * len(rows)
     with _evaluating(model):
@@ -161,12 +185,17 @@ def greedy_answers(
     """The model's greedy answer to each question, in order, without special tokens, stripped.
 
     A row ends at its end-of-sequence token or after `max_new_tokens`.
+
+    Raises:
+        AssumptionError: `batch_size` or `max_new_tokens` is below 1.
+        InputError: a prompt has tokens that the model has not, or no room for the new ones.
     """
     if max_new_tokens < 1:
         raise AssumptionError("max_new_tokens", "must be ≥ 1", max_new_tokens)
     total = _batch_count(len(questions), batch_size)
     pad = pad_id(tokenizer)
     prompts = [Encoded(encode_prompt(tokenizer, q), 0) for q in questions]
+    _check_fit(model, [prompt.input_ids for prompt in prompts], max_new_tokens)
     answers = [""] * len(questions)
     with _evaluating(model):
         for batch in _tracked(length_sorted_batches(prompts, batch_size), total, message):

@@ -14,7 +14,6 @@ from llm.scoring import RowScores, greedy_answers, pad_id, score_rows
 from llm.tofu import metrics
 from llm.tofu.data import TofuData
 from llm.tofu.logs import evaluation_key, read_retain_logs, stored_evaluation, write_logs
-from llm.tofu.metrics._arrays import EPSILON
 from llm.tofu.metrics.model_utility import UTILITY_PARTS
 from t3theory.exceptions import InputError
 
@@ -59,36 +58,38 @@ def _texts(rows: Sequence[Row], generations: Sequence[str]) -> Entry:
     return {"agg_value": recall, "value_by_index": _by_index(values)}
 
 
-class _Scored:
-    """All answers of all sets, scored in one pass over length-sorted batches."""
-
-    def __init__(self, model: Any, tokenizer: Any, batch_size: int, message: str | None) -> None:
-        self._ask = (model, tokenizer, batch_size, message)
-        self._pairs: dict[tuple[str, str], int] = {}
-        self._scores: list[RowScores] = []
-
-    def add(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Have these pairs scored; a pair added twice is scored once."""
-        for pair in pairs:
-            self._pairs.setdefault(pair, len(self._pairs))
-
-    def run(self) -> None:
-        model, tokenizer, batch_size, message = self._ask
-        rows = [encode_pair(tokenizer, question, answer) for question, answer in self._pairs]
-        self._scores = score_rows(model, rows, pad_id(tokenizer), batch_size, message)
-
-    def of(self, pairs: Sequence[tuple[str, str]]) -> list[RowScores]:
-        return [self._scores[self._pairs[pair]] for pair in pairs]
-
-    def losses(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        return np.array([score.loss for score in self.of(pairs)])
+Pair = tuple[str, str]
+Scores = Mapping[Pair, RowScores]
+"""Question and answer to what the model makes of them."""
 
 
-def _answers(rows: Sequence[Row], field: str = "answer") -> list[tuple[str, str]]:
+def _score(
+    model: Any, tokenizer: Any, pairs: Sequence[Pair], batch_size: int, message: str | None
+) -> Scores:
+    """All answers of all sets in one pass; a pair that stands in several is scored once."""
+    distinct = list(dict.fromkeys(pairs))
+    rows = [encode_pair(tokenizer, question, answer) for question, answer in distinct]
+    scores = score_rows(model, rows, pad_id(tokenizer), batch_size, message)
+    bad = [
+        pair for pair, score in zip(distinct, scores, strict=True) if not np.isfinite(score.loss)
+    ]
+    if bad:
+        raise InputError(
+            f"model: {len(bad)} of {len(distinct)} answers have no finite loss (a model that "
+            f"diverged in training?), first that to {bad[0][0]!r}"
+        )
+    return dict(zip(distinct, scores, strict=True))
+
+
+def _losses(scores: Scores, pairs: Sequence[Pair]) -> np.ndarray:
+    return np.array([scores[pair].loss for pair in pairs])
+
+
+def _answers(rows: Sequence[Row], field: str = "answer") -> list[Pair]:
     return [(row["question"], row[field]) for row in rows]
 
 
-def _wrong(rows: Sequence[Row]) -> list[tuple[str, str]]:
+def _wrong(rows: Sequence[Row]) -> list[Pair]:
     """Row by row, the wrong answers; every row has equally many."""
     counts = {len(row["perturbed_answer"]) for row in rows}
     if len(counts) != 1:
@@ -98,7 +99,7 @@ def _wrong(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return [(row["question"], wrong) for row in rows for wrong in row["perturbed_answer"]]
 
 
-def _all_pairs(data: TofuData) -> list[tuple[str, str]]:
+def _all_pairs(data: TofuData) -> list[Pair]:
     pairs = _answers(data.holdout)
     for rows in (data.forget_perturbed, data.retain_perturbed):
         pairs += _answers(rows) + _answers(rows, "paraphrased_answer") + _wrong(rows)
@@ -111,17 +112,17 @@ def _truth_ratio(prefix: str, correct: np.ndarray, wrong: np.ndarray) -> Entry:
     ratios = metrics.truth_ratio(correct, wrong)
     entry = _scores(ratios.tolist())
     if prefix == "forget":
-        entry["agg_value"] = metrics.closeness_to_one(ratios, EPSILON)
+        entry["agg_value"] = metrics.closeness_to_one(ratios, metrics.EPSILON)
     else:
         entry["agg_value"] = metrics.true_better(ratios)
     return entry
 
 
-def _authors(prefix: str, rows: Sequence[Row], scored: _Scored) -> Evaluation:
+def _authors(prefix: str, rows: Sequence[Row], scores: Scores) -> Evaluation:
     """Probabilities and truth ratio of a set about fictional authors."""
-    answer = scored.losses(_answers(rows))
-    paraphrase = scored.losses(_answers(rows, "paraphrased_answer"))
-    wrong = scored.losses(_wrong(rows)).reshape(len(rows), -1)
+    answer = _losses(scores, _answers(rows))
+    paraphrase = _losses(scores, _answers(rows, "paraphrased_answer"))
+    wrong = _losses(scores, _wrong(rows)).reshape(len(rows), -1)
     ratio = "forget_truth_ratio" if prefix == "forget" else f"{prefix}_Truth_Ratio"
     return {
         f"{prefix}_Q_A_Prob": _probabilities(answer),
@@ -131,10 +132,10 @@ def _authors(prefix: str, rows: Sequence[Row], scored: _Scored) -> Evaluation:
     }
 
 
-def _knowledge(prefix: str, rows: Sequence[Row], scored: _Scored) -> Evaluation:
+def _knowledge(prefix: str, rows: Sequence[Row], scores: Scores) -> Evaluation:
     """The same for general knowledge, where the answer is its own paraphrase."""
-    answer = scored.losses(_answers(rows))
-    wrong = scored.losses(_wrong(rows)).reshape(len(rows), -1)
+    answer = _losses(scores, _answers(rows))
+    wrong = _losses(scores, _wrong(rows)).reshape(len(rows), -1)
     normalised = metrics.normalised_probability(answer, wrong).tolist()
     return {
         f"{prefix}_Q_A_Prob": _probabilities(answer),
@@ -147,22 +148,45 @@ def _knowledge(prefix: str, rows: Sequence[Row], scored: _Scored) -> Evaluation:
     }
 
 
-def _memory(data: TofuData, scored: _Scored) -> Evaluation:
+def _memory(data: TofuData, scores: Scores) -> Evaluation:
     """What the model's tokens and token probabilities tell about the forget set."""
-    forget = scored.of(_answers(data.forget_perturbed))
+    forget = [scores[pair] for pair in _answers(data.forget_perturbed)]
     found = {
         "extraction_strength": _scores([metrics.extraction_strength(s.matches) for s in forget]),
         "exact_memorization": _scores([metrics.exact_memorization(s.matches) for s in forget]),
     }
     if data.holdout:
         seen = [metrics.min_k_score(s.log_probs) for s in forget]
-        unseen = [metrics.min_k_score(s.log_probs) for s in scored.of(_answers(data.holdout))]
+        unseen = [
+            metrics.min_k_score(s.log_probs) for s in (scores[p] for p in _answers(data.holdout))
+        ]
+        auc = metrics.membership_auc(seen, unseen)
         found["mia_min_k"] = {
-            "agg_value": metrics.membership_auc(seen, unseen),
+            "agg_value": auc,
+            "auc": auc,
             "forget": _scores(seen),
             "holdout": _scores(unseen),
         }
     return found
+
+
+def _sets(data: TofuData) -> Mapping[str, Sequence[Row]]:
+    """The four evaluation sets by the prefix of their metrics."""
+    return {
+        "forget": data.forget_perturbed,
+        "retain": data.retain_perturbed,
+        "ra": data.real_authors_perturbed,
+        "wf": data.world_facts_perturbed,
+    }
+
+
+def _generated(data: TofuData, answers: Sequence[str]) -> Evaluation:
+    """ROUGE of all sets, from the answers in the order of `_sets`."""
+    said = iter(answers)
+    return {
+        f"{prefix}_Q_A_ROUGE": _texts(rows, [next(said) for _ in rows])
+        for prefix, rows in _sets(data).items()
+    }
 
 
 def _against_retain(found: Evaluation, retain_logs: Mapping[str, Entry] | None) -> Evaluation:
@@ -223,35 +247,20 @@ def evaluate(
         InputError: the retain logs are missing, unreadable, or of another number of rows.
     """
     retain = read_retain_logs(retain_logs) if isinstance(retain_logs, str | Path) else retain_logs
-    scored = _Scored(model, tokenizer, batch_size, "Scoring answers" if progress else None)
-    scored.add(_all_pairs(data))
-    scored.run()
-    sets = {
-        "forget": data.forget_perturbed,
-        "retain": data.retain_perturbed,
-        "ra": data.real_authors_perturbed,
-        "wf": data.world_facts_perturbed,
-    }
+    messages = ("Scoring answers", "Generating answers") if progress else (None, None)
+    scores = _score(model, tokenizer, _all_pairs(data), batch_size, messages[0])
     found: Evaluation = {}
-    for prefix, rows in sets.items():
+    for prefix, rows in _sets(data).items():
         about = _authors if prefix in ("forget", "retain") else _knowledge
-        found |= about(prefix, rows, scored)
-    questions = [row["question"] for rows in sets.values() for row in rows]
-    said = iter(
-        greedy_answers(
-            model,
-            tokenizer,
-            questions,
-            batch_size,
-            max_new_tokens,
-            "Generating answers" if progress else None,
-        )
+        found |= about(prefix, rows, scores)
+    questions = [row["question"] for rows in _sets(data).values() for row in rows]
+    found |= _generated(
+        data,
+        greedy_answers(model, tokenizer, questions, batch_size, max_new_tokens, messages[1]),
     )
-    for prefix, rows in sets.items():
-        found[f"{prefix}_Q_A_ROUGE"] = _texts(rows, [next(said) for _ in rows])
     parts = {name: found[name]["agg_value"] for name in UTILITY_PARTS}
     found["model_utility"] = {"agg_value": metrics.model_utility(parts)}
-    found |= _memory(data, scored)
+    found |= _memory(data, scores)
     found |= _against_retain(found, retain)
     key = evaluation_key(model, tokenizer, data, retain, max_new_tokens)
     found["provenance"] = {"key": key, "data": data.name, "max_new_tokens": max_new_tokens}

@@ -161,3 +161,15 @@ def test_padding_token(tiny_tokenizer: Any) -> None:
     Bare.eos_token_id = None
     with pytest.raises(InputError, match="end-of-sequence"):
         pad_id(Bare())
+
+
+def test_a_tokenizer_of_another_model(tiny_llama: Any) -> None:
+    with pytest.raises(InputError, match="gives token 400, expected fewer than the model's 400"):
+        score_rows(tiny_llama, [Encoded([0, 400, 1], 1)], 2)
+
+
+def test_more_tokens_than_positions(tiny_llama: Any, tiny_tokenizer: Any) -> None:
+    with pytest.raises(InputError, match="row of 257 tokens: expected at most the model's 256"):
+        score_rows(tiny_llama, [Encoded([0] * 257, 1)], 2)
+    with pytest.raises(InputError, match="tokens and 256 new ones: expected at most"):
+        greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=256)

@@ -3,6 +3,7 @@
 Losses are mean nats per answer token, end-of-sequence token included.
 """
 
+from llm.tofu.metrics._arrays import EPSILON
 from llm.tofu.metrics.extraction_strength import extraction_strength
 from llm.tofu.metrics.forget_quality import ForgetQuality, forget_quality
 from llm.tofu.metrics.memorization import exact_memorization
@@ -14,6 +15,7 @@ from llm.tofu.metrics.rouge import Rouge, rouge
 from llm.tofu.metrics.truth_ratio import closeness_to_one, true_better, truth_ratio
 
 __all__ = [
+    "EPSILON",
     "ForgetQuality",
     "Rouge",
     "closeness_to_one",

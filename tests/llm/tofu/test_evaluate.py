@@ -269,3 +269,10 @@ def test_key_sees_the_settings_of_t3(tiny_llama: Any) -> None:
         )
     }
     assert len(hashes) == 4
+
+
+def test_a_diverged_model(tiny_llama: Any, tiny_tokenizer: Any, tiny_data: TofuData) -> None:
+    with torch.no_grad():
+        tiny_llama.lm_head.weight[7] = torch.nan
+    with pytest.raises(InputError, match="answers have no finite loss"):
+        run(tiny_llama, tiny_tokenizer, tiny_data)
