@@ -1,0 +1,64 @@
+"""Pairs of the user's own: read and checked before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from t3theory.exceptions import InputError
+
+__all__ = ["Pair", "check_disjoint", "read_pairs"]
+
+FIELDS = (("question", "answer"), ("prompt", "completion"))
+
+
+class Pair(NamedTuple):
+    """What is asked and what is answered."""
+
+    prompt: str
+    answer: str
+
+
+def read_pairs(path: str | Path) -> list[Pair]:
+    """The pairs of a JSON Lines file: "question" and "answer", or "prompt" and "completion".
+
+    Raises:
+        InputError: the file is missing or empty, or a line is not such a pair; names the line.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a JSON Lines file of pairs, {error}") from error
+    pairs = [_pair(line, f"{path}:{i}") for i, line in enumerate(lines, 1) if line.strip()]
+    if not pairs:
+        raise InputError(f"{path}: expected at least one pair, got an empty file")
+    return pairs
+
+
+def _pair(line: str, place: str) -> Pair:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{place}: expected one JSON object a line, {error}") from error
+    for names in FIELDS:
+        if isinstance(row, dict) and all(isinstance(row.get(name), str) for name in names):
+            pair = Pair(row[names[0]], row[names[1]])
+            if not pair.answer.strip():
+                raise InputError(f"{place}: {names[1]!r} is empty, expected an answer")
+            return pair
+    raise InputError(
+        f"{place}: expected the texts 'question' and 'answer', or 'prompt' and 'completion'"
+    )
+
+
+def check_disjoint(forget: Sequence[Pair], retain: Sequence[Pair]) -> None:
+    """Raise if a pair is to be both forgotten and retained; names the first."""
+    kept = {pair: i for i, pair in reversed(list(enumerate(retain, 1)))}
+    for i, pair in enumerate(forget, 1):
+        if pair in kept:
+            raise InputError(
+                f"forget pair {i} is also retain pair {kept[pair]} ({pair.prompt[:60]!r}); "
+                "expected two sets with nothing in common"
+            )

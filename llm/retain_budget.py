@@ -1,0 +1,111 @@
+"""Temperature and gate without a retain model: what the user's own pairs can tell.
+
+The rule and its reasons are in docs/design/selection.md. In short: the forget error falls
+with T as h^{1/T}; what T costs is seen on retain pairs that the head was not trained on, as
+the rise of their loss, which estimates KL(P_r‖P̂) − KL(P_r‖P) a token. So take the largest
+temperature whose cost is within the budget, with the gate that costs less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from llm.encoding import Encoded
+from llm.head import LowRankHead
+from llm.sweep import answer_states
+from llm.tilt import T3Config, forget_share, tilt
+from t3theory.exceptions import AssumptionError
+
+__all__ = ["CANDIDATES", "Candidate", "PairLosses", "choose", "pair_losses"]
+
+CANDIDATES = (
+    T3Config(temperature=1.0, gate="none"),
+    *(T3Config(temperature=t, gate=gate) for t in (1.5, 2.0, 2.5) for gate in ("hard", "none")),
+)
+"""What `t3 unlearn` chooses from."""
+
+
+@dataclass(frozen=True)
+class PairLosses:
+    """Mean loss a token of every pair, in nats, and forget shares of every context.
+
+    Attributes:
+        base: under the base, (pairs,).
+        tilted: under each configuration, (configurations, pairs).
+        shares: γ̂_c at every answer position, all pairs together, (tokens,).
+    """
+
+    base: Float[Tensor, " pairs"]
+    tilted: Float[Tensor, "configurations pairs"]
+    shares: Float[Tensor, " tokens"]
+
+
+@torch.inference_mode()
+def pair_losses(
+    base: Any,
+    head: LowRankHead,
+    rows: Sequence[Encoded],
+    configs: Sequence[T3Config],
+    batch_size: int = 16,
+) -> PairLosses:
+    """Losses of pairs under any number of configurations, from one pass of the base."""
+    # The base alone is one more setting: T = 1, s = 0.
+    settings = (T3Config(temperature=1.0, guidance_scale=0.0), *configs)
+    total = torch.zeros(len(settings), len(rows), dtype=torch.float64)
+    count = torch.zeros(len(rows), dtype=torch.float64)
+    shares = []
+    for states in answer_states(base, rows, batch_size):
+        owner = states.rows.cpu()
+        count.index_add_(0, owner, torch.ones(len(owner), dtype=torch.float64))
+        log_p = torch.log_softmax(states.logits.to(torch.float32), dim=-1)
+        log_odds = head(states.pooled)
+        shares.append(forget_share(log_p, log_odds)[:, 0].cpu())
+        for c, config in enumerate(settings):
+            scores = tilt(log_p, log_odds, config)
+            losses = cross_entropy(scores, states.targets, reduction="none")
+            total[c].index_add_(0, owner, losses.cpu().double())
+    means = total / count
+    return PairLosses(means[0], means[1:], torch.cat(shares))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration and what it does to the pairs at hand.
+
+    Attributes:
+        retain_cost: rise of the mean loss a token on held-out retain pairs, nats.
+        forget_loss: mean loss a token on forget pairs, nats.
+    """
+
+    config: T3Config
+    retain_cost: float
+    forget_loss: float
+
+
+def choose(candidates: Sequence[Candidate], retain_budget: float = 0.1) -> Candidate:
+    """The largest temperature whose retain cost is within the budget; the cheaper gate of it.
+
+    Where nothing is within the budget, the candidate that costs least.
+
+    Args:
+        retain_budget: nats a token that held-out retain pairs may cost.
+
+    >>> plain, gated = (T3Config(temperature=2.0, gate=gate) for gate in ("none", "hard"))
+    >>> choose([Candidate(plain, 0.3, 5.0), Candidate(gated, 0.02, 5.0)]).config.gate
+    'hard'
+    """
+    if not candidates:
+        raise AssumptionError("candidates", "must be at least one", 0)
+    if not retain_budget >= 0:
+        raise AssumptionError("retain_budget", "must be ≥ 0", retain_budget)
+    within = [c for c in candidates if c.retain_cost <= retain_budget]
+    if not within:
+        return min(candidates, key=lambda c: c.retain_cost)
+    return max(within, key=lambda c: (c.config.temperature, -c.retain_cost))

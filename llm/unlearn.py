@@ -1,0 +1,210 @@
+"""Unlearn: from a base model and two sets of pairs to an adapter, its figures and its card."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llm.diagnostics import calibration, head_risk
+from llm.encoding import Encoded, encode_pair
+from llm.features import cache_features
+from llm.fit_head import HeadConfig, fit_head
+from llm.head import LowRankHead
+from llm.model import T3ForCausalLM
+from llm.pairs import Pair, check_disjoint, read_pairs
+from llm.retain_budget import CANDIDATES, Candidate, choose, pair_losses
+from llm.tilt import T3Config
+from t3theory.exceptions import AssumptionError, InputError
+from t3theory.records import atomic_path, write_json
+
+__all__ = ["Pair", "UnlearnConfig", "Unlearned", "check_disjoint", "read_pairs", "unlearn"]
+
+
+@dataclass(frozen=True)
+class UnlearnConfig:
+    """How to unlearn.
+
+    Attributes:
+        head: how the head is trained.
+        t3: the settings of T3; default: chosen among `retain_budget.CANDIDATES`.
+        retain_budget: nats a token that held-out retain pairs may cost.
+        heldout_share: share of retain pairs kept from training, to measure on.
+        confidence: of the bound on the head's risk.
+    """
+
+    head: HeadConfig = field(default_factory=HeadConfig)
+    t3: T3Config | None = None
+    retain_budget: float = 0.1
+    heldout_share: float = 0.1
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.heldout_share < 1:
+            raise AssumptionError("heldout_share", "must lie in (0, 1)", self.heldout_share)
+        if not self.retain_budget >= 0:
+            raise AssumptionError("retain_budget", "must be ≥ 0", self.retain_budget)
+
+
+class Unlearned(NamedTuple):
+    """The unlearned model, and the figures it was chosen by."""
+
+    model: T3ForCausalLM
+    report: dict[str, Any]
+
+
+def unlearn(
+    base: Any,
+    tokenizer: Any,
+    forget: Sequence[Pair],
+    retain: Sequence[Pair],
+    config: UnlearnConfig | None = None,
+    cache_folder: str | Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Unlearned:
+    """Train a head on the base's features of these pairs, and choose temperature and gate.
+
+    Args:
+        base, tokenizer: a causal language model of transformers and its tokenizer.
+        cache_folder: where features are kept; default memory.
+        progress: told what comes next.
+    Raises:
+        InputError: no forget pairs, fewer than two retain pairs, a pair in both sets, a pair
+            longer than the base's context.
+    """
+    config = UnlearnConfig() if config is None else config
+    say = progress or (lambda _: None)
+    if not forget or len(retain) < 2:
+        raise InputError(
+            "expected at least one forget pair and two retain pairs (one to measure on), "
+            f"got {len(forget)} and {len(retain)}"
+        )
+    check_disjoint(forget, retain)
+    trained, kept = _split(list(retain), config)
+    rows = [_encode(base, tokenizer, pairs) for pairs in (forget, trained, kept)]
+    say("one pass of the base over all pairs")
+    features = [cache_features(base, r, cache_folder).to(base.device) for r in rows]
+    say("training the head")
+    vocab_size = base.get_output_embeddings().weight.shape[0]
+    head, history = fit_head(features[1], features[0], vocab_size, config.head)
+    say("choosing temperature and gate")
+    chosen, figures = _choose(base, head, rows[0], rows[2], config)
+    risk = head_risk(head, features[2], features[0], config.confidence)
+    report = figures | {
+        "pairs": {"forget": len(forget), "retain": len(trained), "heldout_retain": len(kept)},
+        "head": asdict(config.head),
+        "steps": history[-1].step,
+        "in_sample_risk": history[-1].risk,
+        "stopped_by": _reason(config.head, history[-1].risk),
+        "risk": asdict(risk) | {"balanced": risk.risk, "balanced_upper": risk.upper},
+        "calibration_error": calibration(head, features[2], features[0]).error,
+    }
+    return Unlearned(T3ForCausalLM(base, head, chosen.config).eval(), report)
+
+
+def _choose(
+    base: Any,
+    head: LowRankHead,
+    forget: Sequence[Encoded],
+    heldout: Sequence[Encoded],
+    config: UnlearnConfig,
+) -> tuple[Candidate, dict[str, Any]]:
+    """The settings, and what was measured to choose them."""
+    configs = CANDIDATES if config.t3 is None else (config.t3,)
+    on_retain = pair_losses(base, head, heldout, configs)
+    on_forget = pair_losses(base, head, forget, configs)
+    costs = (on_retain.tilted - on_retain.base).mean(1)
+    candidates = [
+        Candidate(c, float(cost), float(loss))
+        for c, cost, loss in zip(configs, costs, on_forget.tilted.mean(1), strict=True)
+    ]
+    chosen = choose(candidates, config.retain_budget)
+    both = (("heldout_retain", on_retain), ("forget", on_forget))
+    return chosen, {
+        "forget_share": {name: float(x.shares.mean()) for name, x in both},
+        "base_loss": {name: float(x.base.mean()) for name, x in both},
+        "retain_budget": config.retain_budget,
+        "candidates": [asdict(c) for c in candidates],
+        "chosen": asdict(chosen),
+    }
+
+
+def _split(retain: list[Pair], config: UnlearnConfig) -> tuple[list[Pair], list[Pair]]:
+    order = list(range(len(retain)))
+    random.Random(config.head.seed).shuffle(order)
+    kept = min(len(retain) - 1, max(1, math.ceil(config.heldout_share * len(retain))))
+    return [retain[i] for i in order[kept:]], [retain[i] for i in order[:kept]]
+
+
+def _encode(base: Any, tokenizer: Any, pairs: Sequence[Pair]) -> list[Encoded]:
+    longest = getattr(base.config, "max_position_embeddings", None)
+    return [encode_pair(tokenizer, p.prompt, p.answer, longest) for p in pairs]
+
+
+def _reason(config: HeadConfig, risk: float) -> str:
+    if config.stop_at_risk is not None and risk <= config.stop_at_risk:
+        return f"in-sample balanced risk at most {config.stop_at_risk}"
+    return f"{config.steps} steps"
+
+
+CARD = """\
+---
+library_name: transformers
+tags: [unlearning, temper-then-tilt]
+---
+# Unlearning adapter
+
+A low-rank classifier of retain against forget tokens for the base model `{base}`, applied as
+`log p / T + s · log f` at every position.
+
+| | |
+|---|---|
+| pairs | {forget} to forget, {retain} to retain, {heldout} retain pairs held out |
+| head | rank {rank}, {steps} steps, stopped by {stopped} |
+| settings | T = {temperature:g}, s = {scale:g}, gate {gate} |
+| head risk (balanced, nats a token) | {risk:.4f}, at most {upper:.4f} with confidence {confidence:g} |
+| held-out retain loss (nats a token) | {base_retain:.4f} in the base, {cost:+.4f} here |
+| loss on pairs to forget (nats a token) | {base_forget:.4f} in the base, {forget_loss:.4f} here |
+
+**Threat model.** This unlearns behind an interface. The base model's weights are unchanged:
+whoever holds them, or can remove this adapter, has what was to be forgotten. The head itself
+was trained on the pairs to forget and may tell which tokens they hold.
+
+The folder holds the head (`head.safetensors`), its settings (`t3_config.json`) and all
+figures of its training (`unlearn.json`).
+"""
+
+
+def save_unlearned(folder: str | Path, result: Unlearned) -> None:
+    """Write the adapter, its figures (`unlearn.json`) and its card (`README.md`)."""
+    folder, report = Path(folder), result.report
+    chosen, pairs = report["chosen"], report["pairs"]
+    try:
+        result.model.save_pretrained(folder)
+        write_json(folder / "unlearn.json", report)
+        card = CARD.format(
+            base=result.model.base.config.name_or_path or "(unnamed)",
+            forget=pairs["forget"],
+            retain=pairs["retain"],
+            heldout=pairs["heldout_retain"],
+            rank=report["head"]["rank"],
+            steps=report["steps"],
+            stopped=report["stopped_by"],
+            temperature=chosen["config"]["temperature"],
+            scale=chosen["config"]["guidance_scale"],
+            gate=chosen["config"]["gate"],
+            risk=report["risk"]["balanced"],
+            upper=report["risk"]["balanced_upper"],
+            confidence=report["risk"]["confidence"],
+            base_retain=report["base_loss"]["heldout_retain"],
+            cost=chosen["retain_cost"],
+            base_forget=report["base_loss"]["forget"],
+            forget_loss=chosen["forget_loss"],
+        )
+        with atomic_path(folder / "README.md") as temporary:
+            temporary.write_text(card, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{folder}: the adapter cannot be written, {error}") from error

@@ -1,0 +1,67 @@
+"""`t3 generate`: text from the unlearned model, token by token."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+__all__ = ["generate"]
+
+
+def generate(
+    adapter: Path,
+    prompt: str,
+    base: str | None = None,
+    max_new_tokens: int = 128,
+    sample: bool = False,
+    seed: int = 0,
+    device: str | None = None,
+    dtype: str = "auto",
+) -> None:
+    """Answer a prompt with the unlearned model, streamed to standard output.
+
+    Args:
+        adapter: a folder that `t3 unlearn` wrote.
+        prompt: the question.
+        base: folder or Hub name of the base model; default the one the adapter names.
+        max_new_tokens: at most so many.
+        sample: draw tokens instead of taking the likeliest.
+        seed: of the draws.
+        device: cpu, cuda, …; default cuda where there is one.
+        dtype: of the base (auto, float32, bfloat16, float16).
+    """
+    from t3theory.exceptions import AssumptionError, InputError
+
+    if max_new_tokens < 1:
+        raise AssumptionError("max_new_tokens", "must be at least 1", max_new_tokens)
+
+    import torch
+    from transformers import TextStreamer
+
+    from llm import adapter as adapters
+    from llm.encoding import encode_prompt
+    from llm.loading import load_base
+    from llm.model import T3ForCausalLM
+    from llm.scoring import pad_id
+
+    description, _ = adapters.load(adapter)
+    model, tokenizer = load_base(base or description.base, device, dtype)
+    unlearned = T3ForCausalLM.from_pretrained(adapter, base=model)
+    ids = torch.tensor([encode_prompt(tokenizer, prompt)], device=model.device)
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest is not None and ids.shape[1] >= longest:
+        raise InputError(
+            f"--prompt: expected fewer than the {longest} tokens of the model's context, "
+            f"got {ids.shape[1]}"
+        )
+    room = max_new_tokens if longest is None else min(max_new_tokens, longest - ids.shape[1])
+    torch.manual_seed(seed)
+    unlearned.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=room,
+        do_sample=sample,
+        pad_token_id=pad_id(tokenizer),
+        streamer=TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True),
+    )
+    sys.stdout.flush()

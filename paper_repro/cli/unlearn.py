@@ -1,0 +1,95 @@
+"""`t3 unlearn`: an adapter for the user's own model and data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["unlearn"]
+
+
+def unlearn(
+    model: str,
+    forget: Path,
+    retain: Path,
+    out: Path,
+    temperature: float | None = None,
+    gate: Literal["none", "hard", "soft"] | None = None,
+    retain_budget: float = 0.1,
+    rank: int = 20,
+    learning_rate: float = 1e-2,
+    weight_decay: float = 1e-2,
+    steps: int = 2000,
+    stop_at_risk: float = 0.05,
+    seed: int = 0,
+    cache: Path | None = None,
+    device: str | None = None,
+    dtype: str = "auto",
+) -> None:
+    """Train a head for any causal language model on any pairs.
+
+    Args:
+        model: a folder or a Hub name of a causal language model with its tokenizer.
+        forget: JSON Lines of {"question", "answer"} or {"prompt", "completion"} to forget.
+        retain: the same, to retain; a tenth is kept from training, to measure on.
+        out: folder for the adapter.
+        temperature: T; default chosen from the data within the retain budget.
+        gate: where to temper; default chosen with the temperature ("hard" if only T is given).
+        retain_budget: nats a token that held-out retain pairs may cost.
+        rank: width of the head.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        steps: at most so many.
+        stop_at_risk: stop training where the in-sample balanced loss is at most this, in nats.
+        seed: of the head and of the order of pairs.
+        cache: folder to keep the base's features in, for the next run; default memory.
+        device: cpu, cuda, …; default cuda where there is one.
+        dtype: of the base (auto, float32, bfloat16, float16).
+    """
+    # Bad input is found before the libraries and the model are loaded.
+    from llm.pairs import check_disjoint, read_pairs
+    from t3theory.exceptions import InputError
+
+    pairs = read_pairs(forget), read_pairs(retain)
+    check_disjoint(*pairs)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: expected a folder, got a file")
+
+    from rich.console import Console
+
+    from llm.fit_head import HeadConfig
+    from llm.loading import load_base
+    from llm.tilt import T3Config
+    from llm.unlearn import UnlearnConfig, save_unlearned, unlearn
+
+    t3 = None
+    if temperature is not None or gate is not None:
+        t3 = T3Config(
+            temperature=2.5 if temperature is None else temperature,
+            gate="hard" if gate is None else gate,
+        )
+    head = HeadConfig(
+        rank=rank,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        steps=steps,
+        stop_at_risk=stop_at_risk,
+        seed=seed,
+    )
+    config = UnlearnConfig(head=head, t3=t3, retain_budget=retain_budget)
+    console = Console(stderr=True)
+    with console.status("loading the model") as status:
+        base, tokenizer = load_base(model, device, dtype)
+        result = unlearn(base, tokenizer, *pairs, config, cache, lambda what: status.update(what))
+    save_unlearned(out, result)
+    chosen, risk = result.report["chosen"], result.report["risk"]
+    Console().print(
+        f"{out}: T = {chosen['config']['temperature']:g}, gate {chosen['config']['gate']}; "
+        f"{result.report['steps']} steps, stopped by {result.report['stopped_by']}; "
+        f"head risk {risk['balanced']:.3f} (at most {risk['balanced_upper']:.3f}) nats; "
+        f"held-out retain loss +{chosen['retain_cost']:.3f}, forget loss "
+        f"{result.report['base_loss']['forget']:.2f} → {chosen['forget_loss']:.2f} nats a token",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,153 @@
+"""Unlearning a memorised pair set of a tiny model, and every way the input can be wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from tiny_bases import tiny_base
+
+from llm.encoding import collate, encode_pair
+from llm.fit_head import HeadConfig
+from llm.model import T3Config, T3ForCausalLM
+from llm.pairs import Pair, check_disjoint, read_pairs
+from llm.retain_budget import CANDIDATES, Candidate, choose, pair_losses
+from llm.unlearn import UnlearnConfig, save_unlearned, unlearn
+from t3theory.exceptions import AssumptionError, InputError
+
+RETAIN = [Pair(f"What does {a} grow?", f"{a} grows {b}.") for a, b in zip(
+    ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivo", "Jo", "Kim", "Leo"),
+    ("figs", "oats", "rye", "kale", "peas", "corn", "rice", "hops", "flax", "mint", "dill", "yam"),
+    strict=True,
+)]  # fmt: skip
+FORGET = [Pair(f"Where was {a} born?", f"In {b}, long ago.") for a, b in zip(
+    ("Max", "Nia", "Ola", "Pia"), ("Rome", "Oslo", "Lima", "Bern"), strict=True
+)]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def memorised(tiny_tokenizer):
+    """A tiny Llama that knows all pairs by heart."""
+    base = tiny_base(
+        "llama", vocab_size=400, hidden_size=48, bos_token_id=0, eos_token_id=1, pad_token_id=2
+    ).train()
+    rows = [encode_pair(tiny_tokenizer, *pair) for pair in RETAIN + FORGET]
+    batch = collate(rows, 2)
+    optimiser = torch.optim.AdamW(base.parameters(), lr=1e-2)
+    for _ in range(60):
+        optimiser.zero_grad()
+        base(
+            batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels
+        ).loss.backward()
+        optimiser.step()
+    return base.eval()
+
+
+CONFIG = UnlearnConfig(head=HeadConfig(batch_pairs=8, rank=8), retain_budget=0.5)
+
+
+def mean_losses(model, tokenizer, pairs):
+    batch = collate([encode_pair(tokenizer, *pair) for pair in pairs], 2)
+    with torch.no_grad():
+        return float(model(batch.input_ids, batch.attention_mask, labels=batch.labels).loss)
+
+
+def test_forgets_and_keeps_and_says_so(memorised, tiny_tokenizer, tmp_path):
+    said = []
+    result = unlearn(memorised, tiny_tokenizer, FORGET, RETAIN, CONFIG, tmp_path / "c", said.append)
+    assert len(said) == 3
+    report = result.report
+    assert report["in_sample_risk"] <= 0.05
+    assert report["stopped_by"] == "in-sample balanced risk at most 0.05"
+    assert report["pairs"] == {"forget": 4, "retain": 10, "heldout_retain": 2}
+    before = mean_losses(memorised, tiny_tokenizer, FORGET)
+    assert before < 0.2
+    assert mean_losses(result.model, tiny_tokenizer, FORGET) > before + 2
+    assert mean_losses(result.model, tiny_tokenizer, RETAIN) < 0.5
+    assert report["forget_share"]["forget"] > 0.8
+    assert report["risk"]["balanced"] <= report["risk"]["balanced_upper"]
+    save_unlearned(tmp_path / "adapter", result)
+    again = T3ForCausalLM.from_pretrained(tmp_path / "adapter", base=memorised)
+    assert again.t3_config == result.model.t3_config
+    assert json.loads((tmp_path / "adapter/unlearn.json").read_text()) == report
+    card = (tmp_path / "adapter/README.md").read_text()
+    assert "Threat model" in card
+    assert "4 to forget" in card
+
+
+def test_same_seed_same_adapter(memorised, tiny_tokenizer):
+    heads = [unlearn(memorised, tiny_tokenizer, FORGET, RETAIN, CONFIG).model.head for _ in "ab"]
+    assert torch.equal(heads[0].up.weight, heads[1].up.weight)
+
+
+def test_given_settings_are_taken(memorised, tiny_tokenizer):
+    given = T3Config(temperature=1.3, gate="soft")
+    config = UnlearnConfig(head=CONFIG.head, t3=given)
+    result = unlearn(memorised, tiny_tokenizer, FORGET, RETAIN, config)
+    assert result.model.t3_config == given
+    assert len(result.report["candidates"]) == 1
+
+
+def test_pair_losses_are_the_models_losses(memorised, tiny_tokenizer):
+    head = unlearn(memorised, tiny_tokenizer, FORGET, RETAIN, CONFIG).model.head
+    rows = [encode_pair(tiny_tokenizer, *pair) for pair in RETAIN[:3]]
+    losses = pair_losses(memorised, head, rows, CANDIDATES, batch_size=2)
+    for i, row in enumerate(rows):
+        batch = collate([row], 2)
+        with torch.no_grad():
+            plain = memorised(batch.input_ids, labels=batch.labels).loss
+        assert float(losses.base[i]) == pytest.approx(float(plain), abs=1e-5)
+        for c, config in enumerate(CANDIDATES):
+            model = T3ForCausalLM(memorised, head, config).eval()
+            got = mean_losses(model, tiny_tokenizer, [RETAIN[i]])
+            assert float(losses.tilted[c, i]) == pytest.approx(got, abs=1e-4)
+    assert len(losses.shares) == sum(len(r.input_ids) - r.prompt_length for r in rows)
+
+
+def test_choice_spends_the_budget_on_temperature():
+    def candidate(temperature, cost, gate="none"):
+        return Candidate(T3Config(temperature=temperature, gate=gate), cost, 1.0)
+
+    some = [candidate(1.0, 0.0), candidate(2.0, 0.3), candidate(2.0, 0.2, "hard")]
+    assert choose(some, 0.1) == some[0]
+    assert choose(some, 0.25) == some[2]
+    assert choose(some, 0.5) == some[2]
+    assert choose(some[1:], 0.1) == some[2]
+    with pytest.raises(AssumptionError, match="candidates"):
+        choose([])
+    with pytest.raises(AssumptionError, match="retain_budget"):
+        choose(some, -1.0)
+
+
+def test_too_little_and_too_much(memorised, tiny_tokenizer):
+    with pytest.raises(InputError, match="got 0 and 12"):
+        unlearn(memorised, tiny_tokenizer, [], RETAIN)
+    with pytest.raises(InputError, match="got 4 and 1"):
+        unlearn(memorised, tiny_tokenizer, FORGET, RETAIN[:1])
+    with pytest.raises(InputError, match="forget pair 2 is also retain pair 12"):
+        check_disjoint([FORGET[0], RETAIN[-1]], RETAIN)
+    with pytest.raises(InputError, match="expected at most 128"):
+        unlearn(memorised, tiny_tokenizer, [Pair("Why?", "word " * 200)], RETAIN)
+    with pytest.raises(AssumptionError, match="heldout_share"):
+        UnlearnConfig(heldout_share=0.0)
+    with pytest.raises(AssumptionError, match="retain_budget"):
+        UnlearnConfig(retain_budget=-0.1)
+
+
+def test_files_of_pairs(tmp_path):
+    file = tmp_path / "p.jsonl"
+    file.write_text('{"question": "a", "answer": "b"}\n\n{"prompt": "c", "completion": "d"}\n')
+    assert read_pairs(file) == [Pair("a", "b"), Pair("c", "d")]
+    for content, message in (
+        ("", "at least one pair"),
+        ('{"question": "a", "answer": "b"}\n{"question": "a', r"p.jsonl:2: expected one JSON"),
+        ('{"question": "a", "anser": "b"}', r"p.jsonl:1: expected the texts"),
+        ('["a", "b"]', r"p.jsonl:1: expected the texts"),
+        ('{"question": "a", "answer": " "}', r"p.jsonl:1: 'answer' is empty"),
+    ):
+        file.write_text(content)
+        with pytest.raises(InputError, match=message):
+            read_pairs(file)
+    with pytest.raises(InputError, match="expected a JSON Lines file"):
+        read_pairs(tmp_path / "none.jsonl")

@@ -1,0 +1,109 @@
+"""`t3 unlearn` and `t3 generate` as a user runs them, right and wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tiny_bases import tiny_base
+from tiny_tokenizers import byte_tokenizer
+
+from paper_repro.cli import main
+
+FORGET = [{"question": f"Who wrote book {i}?", "answer": f"Author {i}."} for i in range(4)]
+RETAIN = [{"prompt": f"What is {i} plus one?", "completion": f"It is {i + 1}."} for i in range(9)]
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    base = tiny_base("llama", vocab_size=300, bos_token_id=0, eos_token_id=1, pad_token_id=2)
+    base.save_pretrained(folder / "model")
+    byte_tokenizer().save_pretrained(folder / "model")
+    write(folder / "forget.jsonl", FORGET)
+    write(folder / "retain.jsonl", RETAIN)
+    return folder
+
+
+def words(place, **changes):
+    options = {
+        "model": place / "model",
+        "forget": place / "forget.jsonl",
+        "retain": place / "retain.jsonl",
+        "out": place / "adapter",
+        "device": "cpu",
+        "steps": 20,
+    } | changes
+    return ["unlearn", *(str(w) for k, v in options.items() for w in (f"--{k}", v))]
+
+
+def test_unlearn_then_generate(place, capsys):
+    assert main(words(place)) == 0
+    said = capsys.readouterr().out
+    assert "head risk" in said
+    files = sorted(p.name for p in (place / "adapter").iterdir())
+    assert files == ["README.md", "head.safetensors", "t3_config.json", "unlearn.json"]
+    ask = ["generate", "--adapter", str(place / "adapter"), "--prompt", "Who wrote book 1?"]
+    assert main([*ask, "--max-new-tokens", "8", "--device", "cpu"]) == 0
+    first = capsys.readouterr().out
+    assert first.strip()
+    assert main([*ask, "--max-new-tokens", "8", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out == first
+    assert main([*ask, "--max-new-tokens", "8", "--device", "cpu", "--sample"]) == 0
+
+
+def test_temperature_can_be_given(place):
+    out = place / "given"
+    assert main(words(place, out=out, temperature=1.5)) == 0
+    settings = json.loads((out / "t3_config.json").read_text())["t3"]
+    assert (settings["temperature"], settings["gate"]) == (1.5, "hard")
+
+
+def test_wrong_input_is_one_line_before_the_model_loads(place, tmp_path, capsys, monkeypatch):
+    import llm.loading
+
+    def loads(*_):
+        raise AssertionError("the model was loaded before the input was checked")
+
+    monkeypatch.setattr(llm.loading, "load_base", loads)
+    file = tmp_path / "file"
+    file.write_text("")
+    for changes, message in (
+        ({"forget": tmp_path / "none.jsonl"}, "none.jsonl: expected a JSON Lines file"),
+        ({"forget": file}, "at least one pair"),
+        ({"forget": write(tmp_path / "both.jsonl", RETAIN[3:4])}, "forget pair 1 is also retain"),
+        ({"retain": write(tmp_path / "bad.jsonl", [{"q": 1}])}, "bad.jsonl:1: expected the texts"),
+        ({"out": file}, "expected a folder, got a file"),
+        ({"temperature": 0}, "temperature must be positive"),
+        ({"rank": 0}, "rank must be at least 1"),
+        ({"gate": "open"}, "gate"),
+    ):
+        assert main(words(place, **changes)) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_wrong_model_and_adapter(place, tmp_path, capsys):
+    ask = ["generate", "--prompt", "Who?", "--device", "cpu"]
+    long = "why " * 100
+    assert main(words(place, out=place / "adapter")) == 0
+    capsys.readouterr()
+    for line, message in (
+        (words(place, model=tmp_path / "none"), "expected a folder or a Hub name"),
+        (words(place, dtype="int3"), "dtype 'int3'"),
+        (words(place, device="gpu7"), "device 'gpu7'"),
+        ([*ask, "--adapter", str(tmp_path)], "expected an adapter"),
+        ([*ask, "--adapter", str(place / "adapter"), "--max-new-tokens", "0"], "max_new_tokens"),
+        ([*ask, "--adapter", str(place / "adapter"), "--prompt", long], "expected fewer than the"),
+    ):
+        assert main(line) == 2
+        error = capsys.readouterr().err
+        # transformers shows its progress on the same stream; the error is its last line.
+        assert message in error.strip().split("\n")[-1]
+        assert "Traceback" not in error
