@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import style
+from figures.curves import curve
 from figures.statistics import Estimate, geometric_mean, group, loglog_slope
 
 __all__ = ["KIND", "build", "caption", "slopes"]
@@ -40,7 +41,7 @@ def build(records: Records) -> Figure:
         fig, (errors, bounds, retain) = style.figure(style.PAGE, 66, columns=3)
         ends = []
         for t, at_t in by_temperature.items():
-            x, y = _curve(errors, at_t, "forget_error", colours[t])
+            x, y = curve(errors, at_t, "h", "forget_error", colours[t])
             ends.append((x, y, f"T = {t:g}\nslope {fitted[t].value:.2f}", colours[t]))
         _log_axes(errors, "forget error")
         guided = {t: by_temperature[t] for t in _shown(by_temperature)}
@@ -51,7 +52,7 @@ def build(records: Records) -> Figure:
         _log_axes(bounds, "forget error and bounds")
         _log_axes(retain, "retain error and bounds (nats)")
         for panel, labels in ((errors, ends), (bounds, bound_ends), (retain, retain_ends)):
-            style.label_curves(panel, labels)
+            style.finish(panel, labels)
     return fig
 
 
@@ -101,36 +102,17 @@ def _shown(by_temperature: Mapping[float, Any]) -> list[float]:
     return [t for t in by_temperature if t == 1] + sorted(hot, key=lambda t: abs(t - 2))[:1]
 
 
-def _curve(
-    axes: Axes, records: Records, value: str, colour: str, dashed: bool = False
-) -> tuple[float, float]:
-    """Draw geometric means over seeds against h; the curve's last point."""
-    by_h = group(records, lambda r: r["config"]["h"])
-    estimates = [geometric_mean([r["values"][value] for r in rs]) for rs in by_h.values()]
-    x, y = list(by_h), [e.value for e in estimates]
-    if dashed:
-        axes.plot(x, y, color=colour, linestyle=(0, (4, 2)), linewidth=0.8)
-    else:
-        bars = [
-            [e.value - e.low for e in estimates],
-            [e.high - e.value for e in estimates],
-        ]
-        axes.errorbar(x, y, yerr=bars, color=colour, marker="o", elinewidth=0.8)
-    return x[-1], y[-1]
-
-
 def _with_bounds(
     axes: Axes, records: Records, quantity: str, letters: str, colour: str
 ) -> list[tuple[float, float, str, str]]:
     t = _temperature(records[0])
-    labels = [(*_curve(axes, records, quantity, colour), f"T = {t:g}", colour)]
+    labels = [(*curve(axes, records, "h", quantity, colour), f"T = {t:g}", colour)]
     for letter in letters:
         key = f"{quantity}_upper_{letter}"
         if all(key in r["values"] for r in records):
-            labels.append((*_curve(axes, records, key, colour, dashed=True), letter, colour))
+            labels.append((*curve(axes, records, "h", key, colour, dashed=True), letter, colour))
     return labels
 
 
 def _log_axes(axes: Axes, label: str) -> None:
     axes.set(xscale="log", yscale="log", xlabel="concentration h = ‖p$_f$‖$_∞$", ylabel=label)
-    style.room_for_labels(axes)

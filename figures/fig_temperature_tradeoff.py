@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from figures import style
+from figures.curves import bars
 from figures.statistics import Estimate, geometric_mean, group
 
 __all__ = ["KIND", "build", "caption"]
@@ -30,11 +31,11 @@ def build(records: Records) -> Figure:
             fe, re = [by_t[t][0] for t in by_t], [by_t[t][1] for t in by_t]
             for panel, estimates, labels in ((forget, fe, ends[0]), (retain, re, ends[1])):
                 y = [e.value for e in estimates]
-                panel.errorbar(temperatures, y, yerr=_bars(estimates), color=colour, marker="o")
+                panel.errorbar(temperatures, y, yerr=bars(estimates), color=colour, marker="o")
                 labels.append((temperatures[-1], y[-1], name, colour))
             x, y = [e.value for e in re], [e.value for e in fe]
             pareto.errorbar(
-                x, y, xerr=_bars(re), yerr=_bars(fe), color=colour, marker="o", elinewidth=0.6
+                x, y, xerr=bars(re), yerr=bars(fe), color=colour, marker="o", elinewidth=0.6
             )
             ends[2].append((x[-1], y[-1], name, colour))
             for i, t in enumerate(temperatures):
@@ -53,8 +54,7 @@ def build(records: Records) -> Figure:
         if _coincide([list(by_t.values()) for by_t in curves.values()]):
             ends[1][:] = [(*ends[1][-1][:2], "every h", "black")]
         for panel, labels in zip((forget, retain, pareto), ends, strict=True):
-            style.room_for_labels(panel)
-            style.label_curves(panel, labels)
+            style.finish(panel, labels)
     return fig
 
 
@@ -71,7 +71,7 @@ def caption(records: Records) -> str:
     return (
         f"Random classifiers of excess risk δ = {config['delta']:g}, γ = {config['gamma']:g}, "
         f"retain distribution ∝ rank^−{config['skew']:g}, overlap {config['overlap']:g}. "
-        f"(a) Forget error falls with T, (b) retain error rises, (c) one against the other. "
+        f"(a) Forget and (b) retain error against T, (c) one against the other. "
         f"At h = {h:g}: {pairs}. Geometric means over {seeds} seeds with 95% t intervals of "
         f"the logarithms."
     )
@@ -104,7 +104,3 @@ def _coincide(curves: Sequence[Sequence[tuple[Estimate, Estimate]]]) -> bool:
     """Whether the retain errors at the largest T differ by less than a curve's width."""
     last = [curve[-1][1].value for curve in curves]
     return max(last) < 1.05 * min(last)
-
-
-def _bars(estimates: Sequence[Estimate]) -> list[list[float]]:
-    return [[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 __all__ = [
     "COLUMN",
@@ -17,10 +20,12 @@ __all__ = [
     "PALETTE",
     "context",
     "figure",
+    "finish",
     "label_curves",
     "power_label",
     "room_for_labels",
     "temperature_colours",
+    "tidy_log_axis",
 ]
 
 COLUMN = 84.0
@@ -120,6 +125,31 @@ def room_for_labels(axes: Axes, share: float = 0.3) -> None:
     slack = 1e-9 * abs(ends[1])
     axes.set_xticks([t for t in axes.get_xticks() if ends[0] - slack <= t <= ends[1] + slack])
     axes.set_xticks([], minor=True)
+
+
+def tidy_log_axis(axis: Axis) -> None:
+    """Powers of ten only, where at least two are in view; else a few plain numbers."""
+    if axis.get_scale() != "log":
+        return
+    low, high = sorted(axis.get_view_interval())
+    tens = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
+    if tens >= 2:
+        axis.set_minor_formatter(NullFormatter())
+        return
+    steps = (1, 2, 5) if high < 10 * low else (1, 3)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [k * 10.0**d for d in decades for k in steps if low <= k * 10.0**d <= high]
+    if len(ticks) < 2:
+        ticks = [float(f"{x:.2g}") for x in axis.get_data_interval()]
+    axis.set_ticks(ticks, [f"{x:g}" for x in ticks])
+    axis.set_ticks([], minor=True)
+
+
+def finish(axes: Axes, labels: Sequence[tuple[float, float, str, str]], share: float = 0.3) -> None:
+    """Tidy logarithmic ticks, make room on the right, label the curves there."""
+    tidy_log_axis(axes.yaxis)
+    room_for_labels(axes, share)
+    label_curves(axes, labels)
 
 
 def label_curves(

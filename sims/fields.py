@@ -56,18 +56,37 @@ def _name(*known: str, meaning: str) -> Field:
 
 
 FIELDS: dict[str, Field] = {
+    "atoms_per_axis": Field(
+        int, "must be a whole number of at least 2", lambda x: x >= 2, "grid points on each axis"
+    ),
+    "classifier": _name(
+        "natural", "balanced", "corrected", meaning="sampling of labels, and prior correction (M)"
+    ),
     "confidence": _inside("1 − η, the probability that an interval or bound is to hold with"),
     "delta": _number("δ, the classifier's excess risk in nats"),
+    "dimension": Field(int, "must be 1, 2 or 3", lambda x: x in (1, 2, 3), "d of the space"),
+    "draws": _count("random classifiers in each cell"),
     "forget_atoms": _count("atoms that carry the forget distribution"),
     "gamma": _inside("γ, the share of data to forget"),
+    "gate": _name("none", "hard", "soft", meaning="where T3 tempers (statement N)"),
+    "gate_threshold": _inside("τ, the forget probability of a context from which the gate opens"),
+    "guidance_scale": _number("s", zero=True),
+    "heldout": _count("labelled draws the classifier is not trained on"),
     "h": Field(float, "must be finite and at least 1", lambda x: 1 <= x < math.inf, "‖p_f‖_∞"),
     "learner": _name("tabular", "logistic", meaning="how the classifier is trained"),
+    "length": _count("symbols in a sequence"),
+    "memorised": _count("sequences that the forget distribution consists of"),
     "n": _count("labelled draws, retain and forget together"),
     "overlap": _share("share of the forget distribution that lies where the retain one does"),
     "retain_atoms": _count("atoms that carry the retain distribution"),
     "seeds": _count("independent repetitions of every cell"),
     "skew": _number("exponent a of the retain probabilities, P_r ∝ rank^−a", zero=True),
+    "steps": _count("gradient steps of the classifier's training"),
     "temperature": _number("T"),
+    "vocabulary": Field(
+        int, "must be a whole number of at least 2", lambda x: x >= 2, "symbols there are"
+    ),
+    "width": _number("standard deviation of the forget Gaussian"),
 }
 """Every field any study has."""
 

@@ -1,0 +1,68 @@
+"""Risk and errors along the classifier's training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from figures import style
+from figures.curves import curve, estimates, middle, settings, where
+
+__all__ = ["KIND", "build", "caption"]
+
+KIND = "sims.early_stopping"
+
+Records = Sequence[Mapping[str, Any]]
+
+
+def build(records: Records) -> Figure:
+    """Three panels against the steps taken: excess risk and in-sample loss, and both errors."""
+    main = middle(records, "h", "n")
+    temperatures = settings(main, "temperature")
+    colours = style.temperature_colours(temperatures)
+    with style.context():
+        fig, panels = style.figure(style.PAGE, 62, columns=3)
+        once = where(main, temperature=temperatures[0])
+        ends: list[list] = [[], [], []]
+        for value, text, colour in (
+            ("excess_risk", "excess risk δ", "black"),
+            ("in_sample_loss", "in-sample loss", style.PALETTE["other"]),
+        ):
+            ends[0].append((*curve(panels[0], once, "steps", value, colour), text, colour))
+        for i, value in ((1, "forget_error"), (2, "retain_error")):
+            for t in temperatures:
+                end = curve(panels[i], where(main, temperature=t), "steps", value, colours[t])
+                ends[i].append((*end, f"T = {t:g}", colours[t]))
+        for panel, label, labels in zip(
+            panels, ("nats", "forget error", "retain error (nats)"), ends, strict=True
+        ):
+            panel.set(xscale="log", yscale="log", xlabel="gradient steps", ylabel=label)
+            style.finish(panel, labels, 0.45 if panel is panels[0] else 0.25)
+    return fig
+
+
+def caption(records: Records) -> str:
+    """What is seen, with the steps at which each curve is lowest."""
+    main = middle(records, "h", "n")
+    config = main[0]["config"]
+    temperatures = settings(main, "temperature")
+    risk = estimates(where(main, temperature=temperatures[0]), "steps", "excess_risk")
+    best = min(risk, key=lambda s: risk[s].value)
+    last = max(risk)
+    told = []
+    for t in temperatures:
+        for value in ("forget_error", "retain_error"):
+            found = estimates(where(main, temperature=t), "steps", value)
+            step = min(found, key=lambda s: found[s].value)
+            told.append(f"{value.replace('_', ' ')} at T = {t:g}: {found[step]:.3g} at {step:,}")
+    seeds = len({r["seed"] for r in main})
+    return (
+        f"One log-odds an atom, gradient descent on n = {config['n']:,} draws, h = "
+        f"{config['h']:g}, overlap {config['overlap']:g}. (a) The excess risk is least "
+        f"({risk[best]:.3g} nats) at {best:,} steps and {risk[last]:.3g} at {last:,}, while the "
+        f"in-sample loss keeps falling. (b, c) Both errors on the way; least values: "
+        f"{'; '.join(told)}. Geometric means over {seeds} seeds with 95% t intervals of the "
+        f"logarithms."
+    )

@@ -1,0 +1,71 @@
+"""Errors of a classifier of balanced batches, with and without its prior corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from figures import style
+from figures.curves import curve, estimates, middle, settings, where
+
+__all__ = ["KIND", "build", "caption"]
+
+KIND = "sims.prior_correction"
+
+Records = Sequence[Mapping[str, Any]]
+_COLOURS = {
+    "natural": style.PALETTE["retain"],
+    "balanced": style.PALETTE["guidance"],
+    "corrected": style.PALETTE["t3"],
+}
+_VALUES = {
+    "excess_risk": "excess risk δ (nats)",
+    "retain_error": "retain error (nats)",
+    "forget_error": "forget error",
+}
+
+
+def build(records: Records) -> Figure:
+    """Three panels against γ: excess risk, retain error, forget error, at the least T."""
+    main = _main(records)
+    with style.context():
+        fig, panels = style.figure(style.PAGE, 62, columns=3)
+        for panel, (value, label) in zip(panels, _VALUES.items(), strict=True):
+            ends = []
+            for name in settings(main, "classifier"):
+                at = where(main, classifier=name)
+                ends.append((*curve(panel, at, "gamma", value, _COLOURS[name]), name))
+            panel.set(xscale="log", yscale="log", xlabel="share to forget γ", ylabel=label)
+            style.finish(panel, [(*end, _COLOURS[end[-1]]) for end in ends], 0.4)
+    return fig
+
+
+def caption(records: Records) -> str:
+    """What is seen, with both errors at the least γ."""
+    main = _main(records)
+    config = main[0]["config"]
+    gamma = settings(main, "gamma")[0]
+    told = "; ".join(
+        f"{name}: "
+        + ", ".join(
+            f"{value.replace('_', ' ')} "
+            f"{estimates(where(main, classifier=name), 'gamma', value)[gamma]:.2g}"
+            for value in _VALUES
+        )
+        for name in settings(main, "classifier")
+    )
+    seeds = len({r["seed"] for r in main})
+    return (
+        f"Add-one classifiers from n = {config['n']:,} draws, T = {config['temperature']:g}, "
+        f"h = {config['h']:g}, overlap {config['overlap']:g}: drawn as the mixture is (natural), "
+        f"in equal parts (balanced), and in equal parts with the log-odds shifted to γ "
+        f"(corrected, statement M). At γ = {gamma:g}, {told}. Geometric means over {seeds} seeds "
+        f"with 95% t intervals of the logarithms."
+    )
+
+
+def _main(records: Records) -> Records:
+    first = settings(records, "temperature")[0]
+    return middle(where(records, temperature=first), "h", "n")

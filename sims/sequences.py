@@ -1,0 +1,146 @@
+"""Sequences: diverse retain text and memorised forget text, every prefix enumerated.
+
+The language model's toy. Errors of a whole decoding rule are exact because all
+vocabulary^length sequences are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import expit, logsumexp
+
+from t3theory._xp import log_sigmoid
+from t3theory.estimator import temper_then_tilt
+from t3theory.exceptions import AssumptionError
+
+__all__ = ["Sequences", "gated_temperature", "memorised"]
+
+_LARGEST = 2**24
+"""Sequences that may be enumerated; a level of floats for each is 128 MiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """P = (1−γ) P_r + γ P_f over sequences of `length` symbols out of `vocabulary`.
+
+    Args:
+        retain, forget: probabilities of whole sequences, shape (vocabulary,)·length.
+    """
+
+    retain: np.ndarray
+    forget: np.ndarray
+    gamma: float
+
+    @property
+    def length(self) -> int:
+        """Symbols in a sequence."""
+        return self.retain.ndim
+
+    @property
+    def forget_density_sup(self) -> float:
+        """‖p_f‖_∞ with respect to the uniform distribution on sequences."""
+        return float(self.forget.max() * self.forget.size)
+
+    @cached_property
+    def levels(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each position the mass of every prefix that ends there: ((1−γ)P_r, γP_f)."""
+        found = []
+        for t in range(1, self.length + 1):
+            tail = tuple(range(t, self.length))
+            found.append(
+                ((1 - self.gamma) * self.retain.sum(tail), self.gamma * self.forget.sum(tail))
+            )
+        return found
+
+    def draw(self, n: int, generator: np.random.Generator) -> list[np.ndarray]:
+        """Counts of labelled prefixes of n sequences: for each position shape (2, …)."""
+        joint = np.stack([(1 - self.gamma) * self.retain, self.gamma * self.forget])
+        counts = generator.multinomial(n, joint.ravel() / joint.sum()).reshape(joint.shape)
+        return [counts.sum(tuple(range(t + 1, self.length + 1))) for t in range(1, self.length + 1)]
+
+    def decode(
+        self, log_odds: list[np.ndarray], temperature: float, gate: str, threshold: float
+    ) -> tuple[np.ndarray, dict[str, float]]:
+        """log P̂ of every sequence under T3 at each position, and how much the gate opens.
+
+        Args:
+            log_odds: of P(retain | prefix, symbol), for each position shape (vocabulary,)·t.
+            gate: "none", "hard" or "soft"; threshold: τ.
+        """
+        total = np.zeros(())
+        forget_open = retain_open = 0.0
+        for (retain, forget), odds in zip(self.levels, log_odds, strict=True):
+            joint = retain + forget
+            context = joint.sum(-1, keepdims=True)
+            # A prefix that never happens may be decoded anyhow; it has no effect.
+            log_p = np.log(np.where(context > 0, joint, 1)) - np.log(
+                np.where(context > 0, context, 1)
+            )
+            suspicion = (np.exp(log_p) * expit(-odds)).sum(-1, keepdims=True)
+            heat = gated_temperature(suspicion, temperature, gate, threshold)
+            total = total[..., None] + temper_then_tilt(log_p, log_sigmoid(odds), heat)
+            # The share of the way from 1 to T: 0 or 1 for a hard gate.
+            opened = ((heat - 1) / (temperature - 1) if temperature != 1 else heat * 0)[..., 0]
+            retain_open += float((retain.sum(-1) * opened).sum()) / (1 - self.gamma)
+            forget_open += float((forget.sum(-1) * opened).sum()) / self.gamma
+        shares = {
+            "retain_gated": retain_open / self.length,
+            "forget_gated": forget_open / self.length,
+        }
+        return total, shares
+
+    def errors(self, log_q: np.ndarray) -> dict[str, float]:
+        """Retain error KL(P_r‖Q), nats, and forget error E_{P_f}|p_r − q|, exactly."""
+        density = np.exp(log_q) * log_q.size
+        log_retain = np.log(np.where(self.retain > 0, self.retain, 1))
+        retain = np.where(self.retain > 0, self.retain * (log_retain - log_q), 0.0).sum()
+        forget = (self.forget * np.abs(self.retain * log_q.size - density)).sum()
+        return {"retain_error": float(retain), "forget_error": float(forget)}
+
+    def excess_risk(self, log_odds: list[np.ndarray]) -> float:
+        """The classifier's excess log-loss in nats a symbol, averaged over positions."""
+        total = 0.0
+        for (retain, forget), odds in zip(self.levels, log_odds, strict=True):
+            joint = retain + forget
+            safe = np.where(joint > 0, joint, 1)
+            for part, sign in ((retain, 1), (forget, -1)):
+                share = np.where(part > 0, part / safe, 1)
+                total += float((part * (np.log(share) - log_sigmoid(sign * odds))).sum())
+        return total / self.length
+
+
+def gated_temperature(
+    suspicion: np.ndarray, temperature: float, gate: str, threshold: float
+) -> np.ndarray:
+    """T of each context: T everywhere, where γ̂_c > τ, or 1 + (T−1) γ̂_c (statement N)."""
+    if gate == "none":
+        return np.full_like(suspicion, temperature)
+    if gate == "hard":
+        return np.where(suspicion > threshold, temperature, 1.0)
+    if gate == "soft":
+        return 1 + (temperature - 1) * suspicion
+    raise AssumptionError("gate", "must be none, hard or soft", gate)
+
+
+def memorised(
+    vocabulary: int, length: int, sequences: int, gamma: float, generator: np.random.Generator
+) -> Sequences:
+    """Retain: a random bigram chain (Dirichlet(1) rows); forget: some sequences, by heart."""
+    size = vocabulary**length
+    if size > _LARGEST:
+        raise AssumptionError("vocabulary^length", f"must be at most {_LARGEST}", size)
+    if not sequences <= size:
+        raise AssumptionError("memorised", f"must be at most vocabulary^length = {size}", sequences)
+    log_first = np.log(generator.dirichlet(np.ones(vocabulary)))
+    log_next = np.log(generator.dirichlet(np.ones(vocabulary), size=vocabulary))
+    total = log_first
+    for _ in range(length - 1):
+        total = total[..., None] + log_next
+    retain = np.exp(total - logsumexp(total))
+    chosen = generator.choice(size, sequences, replace=False)
+    forget = np.zeros(size)
+    forget[chosen] = 1 / sequences
+    return Sequences(retain, forget.reshape(retain.shape), gamma)
