@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 
 from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise
 from t3theory.envelope.dual import ForgetDual, RetainDual
 
-__all__ = ["Climb", "climb", "starts"]
+__all__ = ["Climb", "climb", "polish", "starts"]
 
 Vector = NDArray[np.float64]
 Dual = ForgetDual | RetainDual
@@ -24,9 +25,9 @@ _STALL = 1e-7  # relative gain at which an ascent ends, well below the gap asked
 class Climb:
     """The best classifier so far, its error, and the multipliers of each ascent's end."""
 
-    def __init__(self, dual: Dual) -> None:
+    def __init__(self, dual: Dual, value: float | None = None) -> None:
         self.atoms, self.point = dual.atoms, dual.atoms.bayes()
-        self.value = dual.value(self.point)
+        self.value = dual.value(self.point) if value is None else value
         self.multipliers: list[tuple[float, float]] = []
 
     def offer(self, atoms: Atoms, point: Point, value: float) -> None:
@@ -58,18 +59,9 @@ def climb(dual: Dual, point: Point, best: Climb) -> None:
 
 
 def _offer(dual: Dual, point: Point, value: float, best: Climb) -> None:
-    # The budget is spent to 1e-8; what float64 cannot hold is left to the witness.
-    if dual.atoms.risk(point) <= dual.delta * (1 + 1e-7):
+    # Boxes are 1e-7 too wide; the witness is pulled back by what that and float64 cost.
+    if dual.atoms.risk(point) <= dual.delta * (1 + 1e-5):
         best.offer(dual.atoms, point, value)
-
-
-def maximiser(dual: Dual, multiplier: float, price: float) -> Point:
-    """Where a climb in a node starts: the atoms' maximisers, p̂ pushed up."""
-    if isinstance(dual, RetainDual):
-        c = -price * dual.atoms.slope
-    else:
-        c = dual.rewards(dual.atoms, -1.0, price)
-    return maximise(dual.atoms, c, multiplier, multiplier + dual.worth, everywhere=False)
 
 
 def starts(dual: Dual) -> list[tuple[Dual, Point]]:
@@ -145,20 +137,51 @@ def _root(excess: object, guess: float) -> float:
 
 
 def _concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
-    """All risk spent on pushing f to 0 on the retain atoms that lose the least mass by it."""
-    lightest = np.where(dual.atoms.retain > 0, dual.atoms.single * dual.atoms.oracle, np.inf)
-    x, _ = dual.atoms.separate(int(np.argmin(lightest)))
-    dual, bayes = replace(dual, atoms=x), x.bayes()
-    floor = np.maximum(x.log_low, _LEAST)
-    order = np.argsort(np.where(x.retain > 0, x.probability * x.oracle, np.inf), kind="stable")
-    order = order[: int(np.count_nonzero(x.retain > 0))]
+    """All risk spent on pushing f to 0 on one retain atom, or on the few lightest ones."""
+    atoms, bayes = dual.atoms, dual.atoms.bayes()
+    copies = atoms.single / atoms.probability
+    floor = np.maximum(atoms.log_low, _LEAST)
+    live = atoms.retain > 0
+    fallen = copies * atoms.weight * (bayes.power - np.exp(atoms.scale * floor))
+    with np.errstate(invalid="ignore"):
+        gain = copies * atoms.retain * atoms.scale * (atoms.log_oracle - floor)
+        gain = np.where(live, gain + np.log1p(-np.minimum(fallen, 1 - 1e-12)), -np.inf)
+    x, one = atoms.separate(int(np.argmax(gain)))
+    dual, bayes, floor = replace(dual, atoms=x), x.bayes(), np.maximum(x.log_low, _LEAST)
     lowered = Point(np.exp(x.scale * floor), floor, log_rest(np.minimum(floor, -1e-17)))
+    order = np.argsort(np.where(x.retain > 0, x.probability, np.inf), kind="stable")
+    order = order[: int(np.count_nonzero(x.retain > 0))]
     spent = np.cumsum((x.probability * x.divergence(lowered))[order])
-    affordable = order[: int(np.searchsorted(spent, dual.delta * (1 + 1e-5)))]
+    few = order[: int(np.searchsorted(spent, dual.delta))]
     found: list[tuple[Dual, Point]] = []
-    for chosen in (affordable[:1], affordable) if len(affordable) > 1 else (affordable,):
+    for chosen in (np.array([one]), few):
         parts = [a.copy() for a in _fields(bayes)]
         for array, value in zip(parts, _fields(lowered), strict=True):
             array[chosen] = value[chosen]
         found.append((dual, Point(*parts)))
     return found
+
+
+def polish(best: Climb, dual: RetainDual) -> None:
+    """Push f down on one atom, by every amount, and spend what is left on the others.
+
+    At a worst case for the retain error at most two atoms sit where their own Lagrangian is
+    convex, which `climb` never visits; this visits the ones with one such atom.
+    """
+    atoms = dual.atoms
+    drop = np.where(atoms.retain > 0, atoms.log_oracle - best.point.log_f[: atoms.size], -np.inf)
+    for z in {int(np.argmax(drop)), int(np.argmin(np.where(atoms.retain > 0, atoms.single, 2.0)))}:
+        lone, one = atoms.separate(z)
+        bottom, top = max(float(lone.log_low[one]), _LEAST), float(lone.log_oracle[one])
+
+        def pinned(share: float, lone: Atoms = lone, one: int = one, ends: Any = (bottom, top)) -> float:
+            level = ends[0] + share * (ends[1] - ends[0])
+            low, co_low = lone.log_low.copy(), lone.log_co_low.copy()
+            low[one], co_low[one] = level, float(log_rest(np.array([level]))[0])
+            part = replace(dual, atoms=replace(lone, log_low=low, log_co_low=co_low))
+            local = Climb(part, value=-math.inf)
+            climb(part, maximise(part.atoms, -part.atoms.slope, 1.0, 1.0 + part.worth), local)
+            best.offer(local.atoms, local.point, local.value)
+            return -local.value
+
+        minimize_scalar(pinned, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 16})

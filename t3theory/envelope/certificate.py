@@ -20,6 +20,7 @@ from t3theory.mixture import Mixture
 __all__ = ["Certificate", "worst_case"]
 
 Vector = NDArray[np.float64]
+_LEAST = -690.0  # log of the smallest f that a witness uses, so that float64 holds it
 _ERRORS = {"forget_error": forget_error, "retain_error": retain_error}
 
 
@@ -97,20 +98,37 @@ def worst_case(
         return Certificate(value, value * (1 + 1e-12), f)
     dual = (ForgetDual if quantity == "forget_error" else RetainDual)(atoms, delta)
     best, upper = search(dual, tolerance, nodes)
+    if quantity == "retain_error" and temperature == guidance_scale == 1:
+        upper = min(upper, delta / (1 - mixture.gamma) * (1 + 1e-15))  # statement B
     value, f = attained(best.atoms, best.point)
     return Certificate(value, max(upper, value), f)
 
 
 def _witness(mixture: Mixture, atoms: Atoms, point: Point, delta: float) -> Vector:
-    """The classifier on the mixture's own atoms, pulled towards f* until its float64 values fit."""
-    f_star = np.where(atoms.inverse >= 0, atoms.oracle[atoms.inverse], 0.5)
-    f = np.where(atoms.inverse >= 0, np.exp(point.log_f)[atoms.inverse], 0.5)
-    f = np.where((f_star > 0) & (f_star < 1), np.clip(f, 1e-300, 1 - 2.0**-53), f)
-    f = np.where(f_star == 1, np.clip(f, 1e-300, 1), f)
-    pull, trial = 0.0, f
-    while not float(excess_risk(mixture, trial)) <= delta:
-        pull = 1e-12 if pull == 0 else 2 * pull
-        if pull >= 1:
-            return f_star
-        trial = f + pull * (f_star - f)
-    return trial
+    """The classifier on the mixture's own atoms, pulled towards f* until its float64 values fit.
+
+    The pull is along log-odds (in which the risk is convex), so that an f of 1e-300 keeps
+    its logarithm.
+    """
+    pull = 0.0
+    while pull < 1:
+        f = _towards_bayes(atoms, point, pull)
+        # Where P = 0 any value will do; 1/2 is the Bayes classifier's.
+        spread = np.where(atoms.inverse >= 0, f[atoms.inverse], 0.5)
+        if float(excess_risk(mixture, spread)) <= delta:
+            return spread
+        pull = 1e-9 if pull == 0 else 2 * pull
+    return np.where(atoms.inverse >= 0, atoms.oracle[atoms.inverse], 0.5)
+
+
+def _towards_bayes(atoms: Atoms, point: Point, pull: float) -> Vector:
+    """f with log-odds (1−pull) · those of `point` + pull · those of f*."""
+    certain, hopeless = atoms.co_oracle == 0, atoms.oracle == 0
+    mixed = ~(certain | hopeless)
+    f = np.empty(atoms.size)
+    f[certain] = np.exp(np.maximum((1 - pull) * point.log_f[certain], _LEAST))
+    f[hopeless] = -np.expm1((1 - pull) * point.log_g[hopeless])
+    log_odds = (1 - pull) * (point.log_f - point.log_g)[mixed]
+    log_odds += pull * (atoms.log_oracle - atoms.log_co_oracle)[mixed]
+    f[mixed] = np.clip(np.exp(-np.logaddexp(0.0, -log_odds)), math.exp(_LEAST), 1 - 2.0**-53)
+    return f

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from t3theory.envelope.atoms import Atoms, Point, maximise
+from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise
 
 __all__ = ["Bound", "Column", "ForgetDual", "RetainDual"]
 
@@ -94,6 +94,14 @@ class ForgetDual:
                 array[both[plus]] = value[plus]
             found.append(new)
         return found
+
+    def peak(self, span: tuple[float, float], multiplier: float, price: float) -> Point:
+        """A maximiser of the Lagrangian at one end, with its best signs: where to climb from."""
+        x = self.atoms
+        power = self._respond(x, (1 / span[1], 1 / span[0]), multiplier, price)[0][1]
+        with np.errstate(divide="ignore"):
+            log_f = np.log(power) / x.scale
+        return Point(power, log_f, log_rest(log_f))
 
     def bound(self, span: tuple[float, float], multiplier: float, price: float) -> Bound:
         """Over all classifiers with N in `span`."""
@@ -183,6 +191,11 @@ class RetainDual:
         live = x.retain > 0
         parts = x.log_oracle[live] - np.log1p(-x.gamma) - np.log(x.slope[live])
         return float(np.dot(x.retain[live], parts)), float(np.dot(x.retain[live], np.abs(parts)))
+
+    def peak(self, span: tuple[float, float], multiplier: float, price: float) -> Point:
+        """A maximiser of the Lagrangian: where to climb from."""
+        x = self.atoms
+        return maximise(x, -price * x.slope, multiplier, multiplier + self.worth)
 
     def bound(self, span: tuple[float, float], multiplier: float, price: float) -> Bound:
         """Over all classifiers with N in `span`."""

@@ -15,17 +15,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
-from t3theory.envelope.ascent import Climb, Dual, climb, maximiser, starts
+from t3theory.envelope.ascent import Climb, Dual, climb, polish, starts
 from t3theory.envelope.atoms import log_rest
 from t3theory.envelope.dual import Bound, Column, RetainDual
+from t3theory.envelope.planes import lowest_point
 
 __all__ = ["search"]
 
 Vector = NDArray[np.float64]
 _NARROW = 1e-9  # log-width below which an interval of N is a point
 _PLANES = 40
+_CLIMBS = 8  # depth to which nodes are searched for better classifiers
 _TRUST = 100.0  # how far, in units of the first guess, multipliers are looked for
 _SPLIT_ATOMS = 4096  # above this many distinct atoms a tie in one of them is below the tolerance
 
@@ -53,6 +54,7 @@ class _Node:
     at: tuple[float, float] = (1.0, 0.0)
     value: float = math.inf
     tie: tuple[int, float, float] | None = None
+    depth: int = 0
 
 
 def search(dual: Dual, tolerance: float, nodes: int) -> tuple[Climb, float]:
@@ -62,13 +64,16 @@ def search(dual: Dual, tolerance: float, nodes: int) -> tuple[Climb, float]:
         climb(from_dual, point, best)
     guesses = best.multipliers or [(1.0, dual.linearise(dual.atoms.bayes())[0])]
     root = _solve(_Node(dual, normalisers(dual), _Pool()), guesses, best, tolerance)
+    if root.value > best.value * (1 + tolerance) and dual.atoms.size <= _SPLIT_ATOMS:
+        if isinstance(dual, RetainDual):
+            polish(best, dual)
     count = itertools.count()
     queue = [(-root.value, next(count), root)]
     for _ in range(nodes):
         node = queue[0][2]
         if node.value <= best.value * (1 + tolerance):
             break
-        children = _split(node, best)
+        children = _split(node)
         if not children:
             break
         heapq.heappop(queue)
@@ -95,7 +100,7 @@ def normalisers(dual: Dual) -> tuple[float, float]:
     return low * (1 - 1e-9), high * (1 + 1e-9)  # 1e-9: sums over up to 1e6 rounded terms
 
 
-def _split(node: _Node, best: Climb) -> list[_Node]:
+def _split(node: _Node) -> list[_Node]:
     """Two nodes that cover this one: half the interval of N each, or half an atom's box each."""
     low, high = node.span
     width = math.log(high / low)
@@ -111,8 +116,6 @@ def _split(node: _Node, best: Climb) -> list[_Node]:
         span = max(low, reach[0]), min(high, reach[1])
         if span[0] < span[1]:
             children.append(replace(node, dual=dual, span=span, pool=_Pool()))
-            point = maximiser(dual, *node.at)
-            climb(dual, point, best)
     return children
 
 
@@ -131,7 +134,7 @@ def _halves(dual: Dual, z: int, log_middle: float) -> list[Dual]:
 def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, tolerance: float) -> _Node:
     """Minimise the node's bound over its multipliers by Kelley's cutting planes."""
     dual, span, pool = node.dual, node.span, node.pool
-    value, at, tie = math.inf, guesses[0], None
+    value, at, tie, fresh = math.inf, guesses[0], None, not pool.columns
 
     def try_at(point: tuple[float, float]) -> None:
         nonlocal value, at
@@ -142,33 +145,34 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
 
     for guess in guesses:
         try_at((max(guess[0], dual.floor), guess[1]))
-    unit = abs(at[0]) + dual.worth + 1e-300, abs(at[1]) + 1e-300
+    # The scales of the linear programme: its solver's tolerances are absolute.
+    size = max(best.value, 1e-3 * value)
+    unit = max(abs(at[0]), dual.worth, 0.1 * size / dual.delta), max(abs(at[1]), 0.1 * size)
     for _ in range(_PLANES):
         if value <= best.value * (1 + tolerance):
             break
         cuts = dual.cuts(span, np.array(pool.columns))
-        model, point, shares = _lowest(cuts, unit, dual.floor)
+        model, point, shares = _lowest(cuts, unit, size, dual.floor)
         if value - model <= 0.1 * tolerance * value or (
             model > best.value * (1 + tolerance) and value - model <= 0.2 * (model - best.value)
         ):
             tie = _tie(node, shares, at)
+            if dual.atoms.size <= _SPLIT_ATOMS and (node.depth < _CLIMBS or fresh):
+                climb(dual, dual.peak(span, *at), best)
             break
         try_at(point)
-    return replace(node, at=at, value=min(value, node.value), tie=tie)
+    return replace(node, at=at, value=min(value, node.value), tie=tie, depth=node.depth + 1)
 
 
 def _lowest(
-    cuts: tuple[Vector, Vector, Vector], unit: tuple[float, float], floor: float
+    cuts: tuple[Vector, Vector, Vector], unit: tuple[float, float], size: float, floor: float
 ) -> tuple[float, tuple[float, float], Vector]:
     """Minimum of the largest cut, where it is, and the weight of each cut there."""
     slope, price, constant = cuts
-    rows = np.column_stack([slope * unit[0], price * unit[1], np.full(len(slope), -1.0)])
-    limits = [(floor / unit[0], _TRUST), (-_TRUST, _TRUST), (None, None)]
-    solved = linprog([0.0, 0.0, 1.0], rows, -constant, bounds=limits)
-    if solved.x is None:
-        return -math.inf, (unit[0], 0.0), np.zeros(len(slope))
-    x, y, model = map(float, solved.x)
-    return model, (max(x * unit[0], floor), y * unit[1]), -solved.ineqlin.marginals
+    slopes = np.column_stack([slope * (unit[0] / size), price * (unit[1] / size)])
+    low, high = (floor / unit[0], -_TRUST), (_TRUST, _TRUST)
+    model, (x, y), shares = lowest_point(slopes, constant / size, low, high)
+    return model * size, (max(x * unit[0], floor), y * unit[1]), shares
 
 
 def _tie(node: _Node, shares: Vector, at: tuple[float, float]) -> tuple[int, float, float] | None:
