@@ -40,6 +40,7 @@ _BALLS = "t3theory/test_balls.py::"
 _HOLD = _BOUNDS + "test_every_bound_holds"
 _SHARP = _BOUNDS + "test_sharp_and_one_percent_less_is_false"
 _GATES = "t3theory/test_gating.py::"
+_TEMPERATURES = "t3theory/test_temperature.py::"
 
 _STATEMENTS = (
     Statement(
@@ -119,7 +120,7 @@ _STATEMENTS = (
         "sup {FE_T(f) : δ(f) ≤ δ} and sup {RE_T(f) : δ(f) ≤ δ}, between a value attained by a "
         "classifier and a rigorous upper bound.",
         ("t3theory.envelope.worst_case",),
-        ("t3theory/test_temperature.py::test_spike_worst_case_against_brute_force",),
+        (_TEMPERATURES + "test_spike_worst_case_against_brute_force",),
     ),
     Statement(
         "J",
@@ -132,8 +133,8 @@ _STATEMENTS = (
             "t3theory.temperature.spike_worst_forget_error",
         ),
         (
-            "t3theory/test_temperature.py::test_spike_temperature_minimises_the_worst_case",
-            "t3theory/test_temperature.py::test_asymptotic_exponent",
+            _TEMPERATURES + "test_spike_temperature_minimises_the_worst_case",
+            _TEMPERATURES + "test_asymptotic_exponent",
         ),
     ),
     Statement(
@@ -217,8 +218,7 @@ _STATEMENTS = (
         (
             _HOLD,
             _SHARP,
-            "t3theory/test_temperature.py::"
-            "test_within_two_of_the_worst_case_on_the_disjoint_spike_over_the_whole_range",
+            _TEMPERATURES + "test_within_two_of_the_worst_case_on_the_disjoint_spike",
         ),
     ),
 )

@@ -70,7 +70,7 @@ def test_fixed_risk_grows_as_the_logarithm():
 
 
 @pytest.mark.parametrize("gamma", [0.01, 0.1, 0.5])
-def test_within_two_of_the_worst_case_on_the_disjoint_spike_over_the_whole_range(gamma):
+def test_within_two_of_the_worst_case_on_the_disjoint_spike(gamma):
     """Q is the worst case there: checked with the classifier that attains it."""
     for h in (1.0, 1e2, 1e4, 1e6):
         for delta in 10.0 ** np.arange(-6.0, 0.1, 1.0):
