@@ -1,29 +1,21 @@
-"""TOFU's data, from the embedded mini-TOFU, a folder or the Hub, checked before use."""
+"""The rows of one TOFU forget split, checked to fit together, whole or of some authors."""
 
 from __future__ import annotations
 
-import json
 import random
-import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from llm.tofu.mini import LAYOUT_FILE, ROWS_PER_AUTHOR, mini_files
+from llm.tofu.rows import PAIR, TOFU_ROWS_PER_AUTHOR, Row, open_source, read_rows
 from t3theory.exceptions import InputError
 from t3theory.records import config_hash
 
 __all__ = ["TofuData", "load_tofu", "mini_tofu", "read_rows"]
 
-Row = dict[str, Any]
-
-_PAIR = ("question", "answer")
-_PERTURBED = (*_PAIR, "perturbed_answer")
+_PERTURBED = (*PAIR, "perturbed_answer")
 _PARAPHRASED = (*_PERTURBED, "paraphrased_answer")
 _COMPLEMENT = {"forget01": "retain99", "forget05": "retain95", "forget10": "retain90"}
-_TOFU_ROWS_PER_AUTHOR = 20
 
 
 @dataclass(frozen=True)
@@ -44,13 +36,13 @@ class TofuData:
     retain_perturbed: list[Row]
     real_authors_perturbed: list[Row]
     world_facts_perturbed: list[Row]
-    rows_per_author: int = _TOFU_ROWS_PER_AUTHOR
+    rows_per_author: int = TOFU_ROWS_PER_AUTHOR
 
     @property
     def knowledge(self) -> list[Row]:
         """The plain pairs about real authors and the world, for models that start knowing nothing."""
         rows = self.real_authors_perturbed + self.world_facts_perturbed
-        return [{key: row[key] for key in _PAIR} for row in rows]
+        return [{key: row[key] for key in PAIR} for row in rows]
 
     @cached_property
     def content_hash(self) -> str:
@@ -60,122 +52,6 @@ class TofuData:
 
 def _pair(row: Row) -> tuple[str, str]:
     return row["question"], row["answer"]
-
-
-def _check_row(row: object, required: Sequence[str], where: str) -> Row:
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: expected a JSON object, got {type(row).__name__}")
-    for field in required:
-        value = row.get(field)
-        if field not in row:
-            raise InputError(f"{where}: no field {field!r}, expected {', '.join(required)}")
-        if field == "perturbed_answer":
-            good = isinstance(value, list) and value and all(isinstance(v, str) for v in value)
-            if not good:
-                raise InputError(f"{where}: {field!r} is not a list of strings")
-        elif not isinstance(value, str) or not value.strip():
-            raise InputError(f"{where}: {field!r} is not a text: {value!r}")
-    return row
-
-
-def read_rows(path: str | Path, required: Sequence[str] = _PAIR) -> list[Row]:
-    """The rows of a JSON Lines file, each with the `required` fields.
-
-    Raises:
-        InputError: the file is missing or empty, a line is not a JSON object, or a field is
-            missing or not a text.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"{path}: expected a JSON Lines file, {reason}") from error
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path}:{number}: expected one JSON object a line, {error.msg}"
-            ) from error
-        rows.append(_check_row(row, required, f"{path}:{number}"))
-    if not rows:
-        raise InputError(f"{path}: no rows, expected at least one question and answer")
-    return rows
-
-
-Reader = Callable[[str, Sequence[str]], list[Row]]
-"""From a file's name without suffix and its required fields to its rows."""
-
-
-def _mini_reader(seed: int) -> Reader:
-    files = mini_files(seed)
-
-    def read(name: str, required: Sequence[str]) -> list[Row]:
-        if name not in files:
-            raise InputError(f"mini: no split {name!r}, expected one of {', '.join(files)}")
-        return files[name]
-
-    return read
-
-
-def _folder_reader(folder: Path) -> Reader:
-    def read(name: str, required: Sequence[str]) -> list[Row]:
-        for suffix in (".jsonl", ".json"):  # the Hub's repository calls its JSON Lines .json
-            if (path := folder / f"{name}{suffix}").is_file():
-                return read_rows(path, required)
-        raise InputError(f"{folder}: no file {name}.jsonl (expected TOFU's files)")
-
-    return read
-
-
-def _hub_reader(source: str) -> Reader:
-    def read(name: str, required: Sequence[str]) -> list[Row]:
-        try:
-            from datasets import load_dataset
-        except ImportError as error:
-            raise InputError(
-                f"{source}: reading from the Hub needs the package datasets (the extra 'hub')"
-            ) from error
-        try:
-            dataset = load_dataset(source, name, split="train")
-        except (OSError, ValueError) as error:
-            reason = str(error).split("\n")[0]
-            raise InputError(
-                f"{source}: neither a folder nor a Hub dataset with {name!r}, {reason}"
-            ) from error
-        return [
-            _check_row(dict(row), required, f"{source}/{name}:{i}")
-            for i, row in enumerate(dataset, start=1)
-        ]
-
-    return read
-
-
-def _rows_per_author(folder: Path) -> int:
-    path = folder / LAYOUT_FILE
-    if not path.is_file():
-        return _TOFU_ROWS_PER_AUTHOR
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))["rows_per_author"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected a JSON object with rows_per_author") from error
-    if not isinstance(value, int) or value < 1:
-        raise InputError(f"{path}: rows_per_author is {value!r}, expected a whole number ≥ 1")
-    return value
-
-
-def _reader(source: str | Path, seed: int) -> tuple[Reader, int]:
-    if str(source) == "mini":
-        return _mini_reader(seed), ROWS_PER_AUTHOR
-    if Path(source).is_dir():
-        return _folder_reader(Path(source)), _rows_per_author(Path(source))
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
-        return _hub_reader(str(source)), _TOFU_ROWS_PER_AUTHOR
-    raise InputError(f"data {str(source)!r}: expected 'mini', a folder, or a Hub name (owner/name)")
 
 
 def _check(data: TofuData) -> TofuData:
@@ -192,11 +68,20 @@ def _check(data: TofuData) -> TofuData:
         raise InputError(
             f"{data.name}: forget and forget_perturbed are not the same pairs in order"
         )
-    for row in data.retain_perturbed:
-        if _pair(row) not in retain:
-            raise InputError(
-                f"{data.name}: the retain_perturbed row {row['question']!r} is not in retain"
-            )
+    full = {_pair(row) for row in data.full}
+    for part, whole, pairs in (
+        ("forget", "full", full),
+        ("retain", "full", full),
+        ("retain_perturbed", "retain", retain),
+    ):
+        for row in getattr(data, part):
+            if _pair(row) not in pairs:
+                raise InputError(
+                    f"{data.name}: the {part} row {row['question']!r} is not in {whole}"
+                )
+    seen = [row["question"] for row in data.holdout if _pair(row) in full]
+    if seen:
+        raise InputError(f"{data.name}: {len(seen)} holdout rows stand in full, first {seen[0]!r}")
     return data
 
 
@@ -268,14 +153,14 @@ def load_tofu(
     """
     if forget not in _COMPLEMENT:
         raise InputError(f"split {forget!r}: expected one of {', '.join(_COMPLEMENT)}")
-    read, size = _reader(source, seed)
+    read, size = open_source(source, seed)
     data = _check(
         TofuData(
             name=f"{Path(source).name}:{forget}",
-            full=read("full", _PAIR),
-            forget=read(forget, _PAIR),
-            retain=read(_COMPLEMENT[forget], _PAIR),
-            holdout=read(forget.replace("forget", "holdout"), _PAIR),
+            full=read("full", PAIR),
+            forget=read(forget, PAIR),
+            retain=read(_COMPLEMENT[forget], PAIR),
+            holdout=read(forget.replace("forget", "holdout"), PAIR),
             forget_perturbed=read(f"{forget}_perturbed", _PARAPHRASED),
             retain_perturbed=read("retain_perturbed", _PARAPHRASED),
             real_authors_perturbed=read("real_authors_perturbed", _PERTURBED),
