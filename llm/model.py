@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +45,47 @@ _CACHE = (
 )
 
 
+_Reader = tuple[nn.Module, list[Tensor]]
+_READER: ContextVar[_Reader | None] = ContextVar("reader", default=None)
+# Graphs know lists and no context variables; a graph is traced by one thread.
+_TRACED: list[_Reader] = []
+
+
+def _read(decoder: nn.Module, _args: Any, output: Any) -> None:
+    traced = torch.compiler.is_compiling()
+    last = _TRACED[-1] if _TRACED else None
+    reader = last if traced else _READER.get()
+    if reader is not None and reader[0] is decoder:
+        reader[1].append(output[0] if isinstance(output, tuple) else output.last_hidden_state)
+
+
+def _listen(base: Any) -> nn.Module:
+    """The base's decoder, with a hook that :func:`final_hidden` opens and closes.
+
+    Registered once and for good: a compiled graph cannot register hooks, but runs them.
+    """
+    decoder = base.base_model
+    if not getattr(decoder, "_t3_listens", False):
+        decoder.register_forward_hook(_read)
+        decoder._t3_listens = True
+    return decoder
+
+
 @contextmanager
-def final_hidden(base: PreTrainedModel) -> Iterator[list[Tensor]]:
-    """While open, every call of `base` appends its final hidden states, after the last norm."""
+def final_hidden(base: Any) -> Iterator[list[Tensor]]:
+    """While open, calls of `base` in this thread append its final hidden states (after the norm)."""
     found: list[Tensor] = []
-
-    def keep(_module: nn.Module, _args: Any, output: Any) -> None:
-        found.append(output[0] if isinstance(output, tuple) else output.last_hidden_state)
-
-    handle = base.base_model.register_forward_hook(keep)
+    reader = (_listen(base), found)
+    if torch.compiler.is_compiling():
+        _TRACED.append(reader)
+        yield found
+        _TRACED.pop()
+        return
+    token = _READER.set(reader)
     try:
         yield found
     finally:
-        handle.remove()
+        _READER.reset(token)
 
 
 class T3ForCausalLM(PreTrainedModel, GenerationMixin):
@@ -91,6 +120,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         self._is_stateful = base._is_stateful
         if hasattr(base, "hf_device_map"):
             self.hf_device_map = base.hf_device_map
+        _listen(base)
         self.base.requires_grad_(False)
         self.head.to(base.get_output_embeddings().weight.device)
         self.train(base.training)
@@ -128,10 +158,9 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
             _CACHE: past_key_values if cache is None else cache,
             "logits_to_keep": logits_to_keep,
         }
+        taken = {k: v for k, v in inputs.items() if k in self._takes or k in kwargs}
         with final_hidden(self.base) as found:
-            output = self.base(
-                **{k: v for k, v in inputs.items() if k in self._takes or k in kwargs}
-            )
+            output = self.base(**taken)
         hidden = found[-1]
         mask = attention_mask if pooling_mask is None else pooling_mask
         latent = self._pooled_latent(hidden, mask, getattr(output, _CACHE, None))

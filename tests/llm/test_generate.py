@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from tiny_bases import SPECIAL, VOCAB, prompts, sharp_head, tiny_base
-from transformers import TextIteratorStreamer
+from transformers import GenerationMixin, StaticCache, TextIteratorStreamer
 
 from llm.model import T3Config, T3ForCausalLM
 from t3theory.exceptions import InputError
 
 NEW = 12
+# transformers 5.24 renamed it.
+SIGNATURE = inspect.signature(GenerationMixin.prepare_inputs_for_generation)
+CACHE = "cache" if "cache" in SIGNATURE.parameters else "past_key_values"
 MODES = {
     "greedy": {},
     "top-p": {"do_sample": True, "top_p": 0.8},
@@ -152,3 +158,40 @@ def test_only_the_kept_positions_are_scored():
             model(ids, mask, logits_to_keep=some).logits, whole[:, some], atol=1e-6
         )
     assert whole.shape == (3, 7, VOCAB)
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo detected:UserWarning")  # array_api_compat's caches
+def test_decoding_is_one_graph():
+    """Compiled whole (no graph break), over a static cache, step after step."""
+    model, (ids, mask) = make(), prompts()
+    expected = generate(model, ids, mask, use_cache=False)
+    graph = torch.compile(model, fullgraph=True, backend="eager")
+    cache = StaticCache(config=model.config, max_cache_len=7 + NEW)
+    call, tokens = model, ids
+    with torch.no_grad():
+        for _ in range(4):
+            step = tokens.shape[1] if call is model else 1
+            inputs = model.prepare_inputs_for_generation(
+                tokens, attention_mask=mask, next_sequence_length=step, **{CACHE: cache}
+            )
+            best = call(**inputs).logits[:, -1:].argmax(-1)
+            tokens, mask = torch.cat([tokens, best], 1), torch.cat([mask, mask[:, -1:]], 1)
+            call = graph
+    assert torch.equal(tokens, expected[:, :11])
+
+
+def test_readers_of_one_base_do_not_mix():
+    """Two models on one base, and the base alone, as an assistant is used."""
+    base = tiny_base("llama")
+    first = T3ForCausalLM(base, sharp_head(seed=1)).eval()
+    second = T3ForCausalLM(base, sharp_head(seed=2)).eval()
+    ids, mask = prompts()
+    with torch.no_grad():
+        alone = first(ids, mask).logits
+        base(ids, attention_mask=mask)
+        other = second(ids, mask).logits
+        with ThreadPoolExecutor(4) as pool:
+            both = list(pool.map(lambda m: m(ids, mask).logits, [first, second] * 8))
+    assert not torch.equal(alone, other)
+    assert all(torch.equal(a, (alone, other)[i % 2]) for i, a in enumerate(both))
+    assert len(base.model._forward_hooks) == 1
