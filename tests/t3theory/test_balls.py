@@ -103,7 +103,7 @@ def holds_on(a: tuple[float, float], d: tuple[float, float], depth: int = 0) -> 
     bound = (2 * x * (1 - x) * k).sqrt() + k
     if gap <= bound:
         return True
-    if depth == 12 or gap > bound:
+    if depth == 18 or gap > bound:
         return False
     first, second = (a, d) if (a[1] - a[0]) > (d[1] - d[0]) else (d, a)
     middle = sum(first) / 2
