@@ -43,6 +43,8 @@ def climb(dual: Dual, point: Point, best: Climb) -> None:
     of p_r − p̂ renewed at each step: the error never falls.
     """
     value = dual.value(point)
+    if not math.isfinite(value):
+        return
     _offer(dual, point, value, best)
     multiplier = math.nan
     for _ in range(_STEPS):
@@ -90,8 +92,10 @@ def spend(dual: Dual, c: Vector) -> tuple[Point, float]:
     # Above s/(1−γ) the multiplier is exp(x); below it, where log f is worth more than its
     # risk and only f's largest local maximiser is followed, −s/(1−γ) · σ(−x).
     below = worth > 0 and risk(math.exp(_LEAST)) < dual.delta
-    spread = float(np.dot(atoms.probability, c * c * atoms.oracle * atoms.co_oracle))
-    guess = 0.0 if below else math.log(math.sqrt(spread / (2 * dual.delta)) + 1e-300)
+    top = float(np.max(np.abs(c))) + 1e-300
+    spread = float(np.dot(atoms.probability, (c / top) ** 2 * atoms.oracle * atoms.co_oracle))
+    guess = math.log(top) + math.log(math.sqrt(spread / (2 * dual.delta)) + 1e-300)
+    guess = 0.0 if below else min(max(guess, _LEAST), -_LEAST)
 
     def multiplier(x: float) -> float:
         return -worth / (1 + math.exp(x)) if below else math.exp(x)
@@ -169,19 +173,23 @@ def polish(best: Climb, dual: RetainDual) -> None:
     convex, which `climb` never visits; this visits the ones with one such atom.
     """
     atoms = dual.atoms
-    drop = np.where(atoms.retain > 0, atoms.log_oracle - best.point.log_f[: atoms.size], -np.inf)
-    for z in {int(np.argmax(drop)), int(np.argmin(np.where(atoms.retain > 0, atoms.single, 2.0)))}:
+    live = atoms.retain > 0
+    drop = np.full(atoms.size, -np.inf)
+    drop[live] = atoms.log_oracle[live] - best.point.log_f[: atoms.size][live]
+    for z in {int(np.argmax(drop)), int(np.argmin(np.where(live, atoms.single, 2.0)))}:
         lone, one = atoms.separate(z)
         bottom, top = max(float(lone.log_low[one]), _LEAST), float(lone.log_oracle[one])
 
-        def pinned(share: float, lone: Atoms = lone, one: int = one, ends: Any = (bottom, top)) -> float:
+        def pinned(
+            share: float, lone: Atoms = lone, one: int = one, ends: Any = (bottom, top)
+        ) -> float:
             level = ends[0] + share * (ends[1] - ends[0])
             low, co_low = lone.log_low.copy(), lone.log_co_low.copy()
             low[one], co_low[one] = level, float(log_rest(np.array([level]))[0])
             part = replace(dual, atoms=replace(lone, log_low=low, log_co_low=co_low))
-            local = Climb(part, value=-math.inf)
+            local = Climb(part, value=-1.0)
             climb(part, maximise(part.atoms, -part.atoms.slope, 1.0, 1.0 + part.worth), local)
             best.offer(local.atoms, local.point, local.value)
-            return -local.value
+            return -max(local.value, 0.0)
 
         minimize_scalar(pinned, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 16})

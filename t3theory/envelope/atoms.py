@@ -98,7 +98,7 @@ class Atoms:
         share = float(self.single[z] / self.probability[z])
         if share > 0.75:
             return self, z
-        parts: dict[str, Vector] = {}
+        parts: dict[str, Any] = {}
         for name in self._vectors:
             value = getattr(self, name)
             parts[name] = np.append(value, value[z])
@@ -252,17 +252,17 @@ def maximise(
         everywhere: False asks for the local maximiser with the largest f instead.
     """
     a, b = co_multiplier * atoms.oracle, multiplier * atoms.co_oracle
-    if atoms.scale == 1:
-        candidates = [_quadratic(c, a, b)]
-    else:
-        candidates = power_roots(c, a, b, atoms.scale)
+    plain = atoms.scale == 1
+    candidates = [_quadratic(c, a, b)] if plain else power_roots(c, a, b, atoms.scale)
     best = _into_box(atoms, *candidates[0])
     others = [_into_box(atoms, *pair) for pair in candidates[1:]]
     if everywhere and co_multiplier < 0:  # log f is then rewarded for falling: the low end may win
         others.append(_point(atoms.scale, atoms.log_low, log_rest(atoms.log_low)))
     for other in others:
         better = _objective(c, a, b, other) > _objective(c, a, b, best)
-        best = Point(*(np.where(better, x, y) for x, y in zip(_fields(other), _fields(best))))
+        best = Point(
+            *(np.where(better, x, y) for x, y in zip(_fields(other), _fields(best), strict=True))
+        )
     return best
 
 
@@ -271,10 +271,10 @@ def _fields(point: Point) -> tuple[Vector, Vector, Vector]:
 
 
 def _objective(c: Vector, a: Vector, b: Vector, point: Point) -> Vector:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         left = np.where(a == 0, 0.0, a * point.log_f)
         right = np.where(b == 0, 0.0, b * point.log_g)
-    return c * point.power + left + right
+        return c * point.power + left + right
 
 
 def log_rest(log_x: Vector) -> Vector:
@@ -307,13 +307,18 @@ def _quadratic(c: Vector, a: Vector, b: Vector) -> tuple[Vector, Vector]:
 
     Where there is no root in [0, 1] (only possible for a < 0), f = 0.
     """
-    total = a + b
-    square = (c + a - b) ** 2 + 4 * a * b
-    none = (a < 0) & ((square < 0) | (total >= c))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        root = np.sqrt(np.maximum(square, 0.0))
+    total, along = a + b, c + a - b
+    # √(along² + 4ab), which must not overflow: a product of roots where ab < 0.
+    across = 2 * np.sqrt(np.abs(a)) * np.sqrt(b)
+    negative = bool(np.any(a < 0))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        if negative:
+            root = np.sqrt(np.abs(along) - across) * np.sqrt(np.abs(along) + across)
+        else:
+            root = np.hypot(along, across)
         f = np.where(total >= c, 2 * a / (total - c + root), (c - total + root) / (2 * c))
         g = np.where(total >= -c, 2 * b / (total + c + root), (-c - total + root) / (-2 * c))
+    none = (a < 0) & ((total >= c) | np.isnan(root)) if negative else np.zeros_like(a, dtype=bool)
     # 0/0 only where a pure atom is indifferent: any value is a maximiser.
     undefined = np.isnan(f) | np.isnan(g)
     if undefined.any():

@@ -79,9 +79,10 @@ def worst_case(
     if not 0 <= guidance_scale < math.inf:
         raise AssumptionError("guidance_scale", "must be ≥ 0 and finite", guidance_scale)
     mixture = Mixture(
-        *(np.asarray(x, np.float64) for x in (mixture.retain, mixture.forget)),
-        mixture.gamma,
-        np.asarray(mixture.reference, np.float64),
+        retain=np.asarray(mixture.retain, np.float64),
+        forget=np.asarray(mixture.forget, np.float64),
+        gamma=mixture.gamma,
+        reference=np.asarray(mixture.reference, np.float64),
     )
     atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
 

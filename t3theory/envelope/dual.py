@@ -20,6 +20,7 @@ pairwise sums and dot products over 32768 terms add at most some tens more).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -148,8 +149,10 @@ class ForgetDual:
         return slope.ravel(), price.ravel(), constant.ravel()
 
     def value(self, point: Point) -> float:
-        """FE of one classifier."""
+        """FE of one classifier; −inf where float64 has nothing left to normalise."""
         x = self.atoms
+        if not np.dot(x.weight, point.power) > 0:
+            return -math.inf
         return float(np.dot(x.forget, np.abs(self._difference(point))))
 
     def _difference(self, point: Point) -> Vector:
@@ -228,8 +231,10 @@ class RetainDual:
         return slope.ravel(), (at - normaliser).ravel(), constant.ravel()
 
     def value(self, point: Point) -> float:
-        """RE of one classifier."""
+        """RE of one classifier; −inf where float64 has nothing left to normalise."""
         gain, _, normaliser, _ = _retain_sums(self.atoms, point)
+        if not normaliser > 0:
+            return -math.inf
         return float(self.constant[0] + gain + np.log(normaliser))
 
     def linearise(self, point: Point) -> tuple[float, Vector]:

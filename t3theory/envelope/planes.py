@@ -21,8 +21,9 @@ def lowest_point(
         slopes: shape (k, 2); `heights`: shape (k,).
         low, high: the box.
     Returns:
-        the minimum (a lower bound on it should the pivots run out), a minimiser, and the
-        weight of each plane in the optimal mixture, shape (k,).
+        the minimum (a lower bound on it should the pivots run out, −inf should the planes be
+        too ill-scaled to start), a minimiser, and the weight of each plane in the optimal
+        mixture, shape (k,).
 
     >>> value, at, weights = lowest_point(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.zeros(2),
     ...                                   low=(-1.0, -1.0), high=(1.0, 1.0))
@@ -37,7 +38,10 @@ def lowest_point(
     limits = np.concatenate([-heights, [-low[0], -low[1]], high])
     basis = [0, *(count + i + (0 if slopes[0, i] >= 0 else 2) for i in range(2))]
     weights = np.array([1.0, abs(slopes[0, 0]), abs(slopes[0, 1])])
-    point = np.linalg.solve(rows[basis], limits[basis])
+    try:
+        point = np.linalg.solve(rows[basis], limits[basis])
+    except np.linalg.LinAlgError:
+        return -np.inf, low, np.zeros(count)
     for _ in range(_PIVOTS):
         violation = rows @ point - limits
         enter = int(np.argmax(violation))

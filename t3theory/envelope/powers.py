@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,12 +32,14 @@ def power_roots(c: Vector, a: Vector, b: Vector, scale: float) -> list[tuple[Vec
 
     def derivative(x: Vector) -> Vector:
         rise = scale * c * np.exp(-scale * np.logaddexp(0.0, -x))
-        return rise + a - np.where(b > 0, b * np.exp(np.minimum(x, 700.0)), 0.0)
+        with np.errstate(over="ignore"):  # ∞ has the right sign
+            return rise + a - np.where(b > 0, b * np.exp(np.minimum(x, 700.0)), 0.0)
 
     ends = np.full_like(c, _REACH)
     peak = np.full_like(c, np.log((scale - 1) / 2) if scale > 1 else -_REACH)
-    rises = turning(peak) > 0
-    last = np.where(rises, _bisect(turning, peak, ends), -ends)
+    # A concave f^s with a ≥ 0 has one root only, wherever h turns.
+    rises = (turning(peak) > 0) & ((scale > 1) | (a < 0))
+    last = np.where(rises, _bisect(turning, peak, ends), -ends) if rises.any() else -ends
     roots = [_shares(_bisect(derivative, last, ends))]
     if scale > 1 and rises.any():
         first = _bisect(lambda x: -turning(x), -ends, peak)
@@ -43,7 +47,7 @@ def power_roots(c: Vector, a: Vector, b: Vector, scale: float) -> list[tuple[Vec
     return roots
 
 
-def _bisect(fall, low: Vector, high: Vector) -> Vector:  # type: ignore[no-untyped-def]
+def _bisect(fall: Callable[[Vector], Vector], low: Vector, high: Vector) -> Vector:
     """Where a function that falls on [low, high] changes sign; an end if it does not."""
     low, high = low.copy(), high.copy()
     for _ in range(_HALVINGS):

@@ -64,9 +64,9 @@ def search(dual: Dual, tolerance: float, nodes: int) -> tuple[Climb, float]:
         climb(from_dual, point, best)
     guesses = best.multipliers or [(1.0, dual.linearise(dual.atoms.bayes())[0])]
     root = _solve(_Node(dual, normalisers(dual), _Pool()), guesses, best, tolerance)
-    if root.value > best.value * (1 + tolerance) and dual.atoms.size <= _SPLIT_ATOMS:
-        if isinstance(dual, RetainDual):
-            polish(best, dual)
+    few, open_ = dual.atoms.size <= _SPLIT_ATOMS, root.value > best.value * (1 + tolerance)
+    if few and open_ and isinstance(dual, RetainDual):
+        polish(best, dual)
     count = itertools.count()
     queue = [(-root.value, next(count), root)]
     for _ in range(nodes):
@@ -153,8 +153,12 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
             break
         cuts = dual.cuts(span, np.array(pool.columns))
         model, point, shares = _lowest(cuts, unit, size, dual.floor)
-        if value - model <= 0.1 * tolerance * value or (
-            model > best.value * (1 + tolerance) and value - model <= 0.2 * (model - best.value)
+        if (
+            model == -math.inf
+            or value - model <= 0.1 * tolerance * value
+            or (
+                model > best.value * (1 + tolerance) and value - model <= 0.2 * (model - best.value)
+            )
         ):
             tie = _tie(node, shares, at)
             if dual.atoms.size <= _SPLIT_ATOMS and (node.depth < _CLIMBS or fresh):
