@@ -12,7 +12,11 @@ from t3theory.ledger import LEDGER
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = dict(
-    re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", (ROOT / "docs/theory.md").read_text(), re.M | re.S)
+    re.findall(
+        r"^## (.+?)\n(.*?)(?=^## |\Z)",
+        (ROOT / "docs/theory.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
 )
 TESTED = [(s.letter, name) for s in LEDGER.values() for name in s.tests]
 COMPUTED = [(s.letter, name) for s in LEDGER.values() for name in s.functions]
