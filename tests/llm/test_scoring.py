@@ -173,3 +173,18 @@ def test_more_tokens_than_positions(tiny_llama: Any, tiny_tokenizer: Any) -> Non
         score_rows(tiny_llama, [Encoded([0] * 257, 1)], 2)
     with pytest.raises(InputError, match="tokens and 256 new ones: expected at most"):
         greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=256)
+
+
+def test_progress_goes_to_a_terminal_only(
+    tiny_llama: Any,
+    rows: list[Encoded],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    score_rows(tiny_llama, rows[:4], 2, 2, message="Scoring answers")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    score_rows(tiny_llama, rows[:4], 2, 2, message="Scoring answers")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Scoring answers" in err

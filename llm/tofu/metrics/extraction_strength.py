@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from llm.tofu.metrics._arrays import to_numpy
+
 __all__ = ["extraction_strength"]
 
 
@@ -25,7 +27,7 @@ def extraction_strength(matches: ArrayLike, floor: bool = True) -> float:
     >>> extraction_strength([True, False, True]), extraction_strength([True, False, True], False)
     (0.5, 0.0)
     """
-    hits = np.asarray(matches, dtype=bool).ravel()[:-1]
+    hits = to_numpy(matches, np.bool_).ravel()[:-1]
     if hits.size == 0:
         return 0.0
     misses = np.flatnonzero(~hits)

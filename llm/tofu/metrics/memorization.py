@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from llm.tofu.metrics._arrays import to_numpy
+
 __all__ = ["exact_memorization"]
 
 
@@ -23,5 +25,5 @@ def exact_memorization(matches: ArrayLike) -> float:
     >>> exact_memorization([True, False, True, True, False])
     0.75
     """
-    hits = np.asarray(matches, dtype=bool).ravel()[:-1]
+    hits = to_numpy(matches, np.bool_).ravel()[:-1]
     return float(hits.mean()) if hits.size else math.nan

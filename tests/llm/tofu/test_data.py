@@ -44,6 +44,13 @@ def test_folder_and_memory_agree(folder: Path) -> None:
     assert read.name == f"{folder.name}:forget10"
 
 
+def test_files_named_as_in_the_hub_repository(folder: Path) -> None:
+    expected = load_tofu(folder).full
+    for path in folder.glob("*.jsonl"):
+        path.rename(path.with_suffix(".json"))
+    assert load_tofu(folder).full == expected
+
+
 def test_content_hash_follows_the_rows(folder: Path) -> None:
     before = load_tofu(folder).content_hash
     assert load_tofu(folder).content_hash == before

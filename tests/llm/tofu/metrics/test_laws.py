@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -295,6 +296,16 @@ def test_leakage_of_the_extremes() -> None:
     assert privacy_leakage(1.0, 0.5) == pytest.approx(-100)  # remembered
     assert privacy_leakage(0.0, 0.5) == pytest.approx(100)  # forgotten beyond the retain model
     assert privacy_leakage(0.0, 0.99) == pytest.approx(9900)  # why a retain AUC near 1 explodes
+
+
+def test_tensors_will_do() -> None:
+    loss = torch.tensor([1.0, 2.0], dtype=torch.bfloat16, requires_grad=True)
+    wrong = torch.tensor([[1.0], [3.0]])
+    assert truth_ratio(loss, wrong) == pytest.approx(truth_ratio([1.0, 2.0], [[1.0], [3.0]]))
+    assert forget_quality(loss, loss).p_value == 1.0
+    hits_ = torch.tensor([True, False, True, True])
+    assert exact_memorization(hits_) == 2 / 3
+    assert extraction_strength(hits_) == pytest.approx(1 / 3)
 
 
 # ---- rouge ----------------------------------------------------------------------------------
