@@ -36,6 +36,7 @@ class Statement:
 
 _BOUNDS = "t3theory/bounds/test_bounds.py::"
 _SYMBOLIC = "t3theory/test_symbolic.py::"
+_ENVELOPE = "t3theory/bounds/test_against_envelope.py::"
 _BALLS = "t3theory/test_balls.py::"
 _HOLD = _BOUNDS + "test_every_bound_holds"
 _SHARP = _BOUNDS + "test_sharp_and_one_percent_less_is_false"
@@ -120,7 +121,10 @@ _STATEMENTS = (
         "sup {FE_T(f) : δ(f) ≤ δ} and sup {RE_T(f) : δ(f) ≤ δ}, between a value attained by a "
         "classifier and a rigorous upper bound.",
         ("t3theory.envelope.worst_case",),
-        (_TEMPERATURES + "test_spike_worst_case_against_brute_force",),
+        (
+            _ENVELOPE + "test_no_guarantee_is_below_an_attained_error",
+            _ENVELOPE + "test_closed_form_of_the_overlapping_spike",
+        ),
     ),
     Statement(
         "J",
