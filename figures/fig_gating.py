@@ -49,7 +49,9 @@ def build(records: Records) -> Figure:
                 marker="o",
                 elinewidth=0.8,
             )
-            ends[2].append((x[-1], y[-1], *label))
+            if gate == "none":
+                last = settings(at, "temperature")[-1]
+                ends[2].append((x[-1], y[-1], f"T = {last:g}", _COLOURS[gate]))
         panels[0].set(xlabel="temperature T", ylabel="forget error")
         panels[1].set(xlabel="temperature T", ylabel="retain error (nats)")
         panels[2].set(xlabel="retain error (nats)", ylabel="forget error", xscale="log")

@@ -10,7 +10,7 @@ from t3theory.exceptions import InputError
 __all__ = ["compute"]
 
 _CONNECT_SECONDS = 10
-_CELLS_A_TASK = 16
+_CELLS_A_TASK = 8
 """What a killed worker can lose at most; it is then computed again elsewhere."""
 
 
@@ -34,5 +34,5 @@ def compute(
         slices = [waiting[i : i + _CELLS_A_TASK] for i in range(0, len(waiting), _CELLS_A_TASK)]
         # Retries are for workers that die: a cell itself is deterministic.
         futures = client.map(work, slices, pure=False, retries=3)
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=client.loop):
             yield future.result()
