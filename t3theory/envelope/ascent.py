@@ -62,7 +62,9 @@ def climb(dual: Dual, point: Point, best: Climb) -> None:
 
 def _offer(dual: Dual, point: Point, value: float, best: Climb) -> None:
     # Boxes are 1e-7 too wide; the witness is pulled back by what that and float64 cost.
-    if dual.atoms.risk(point) <= dual.delta * (1 + 1e-5):
+    held = dual.atoms.retain == 0
+    held |= point.log_f >= _LEAST - 1  # else float64 cannot hold the witness
+    if held.all() and dual.atoms.risk(point) <= dual.delta * (1 + 1e-5):
         best.offer(dual.atoms, point, value)
 
 

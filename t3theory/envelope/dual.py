@@ -105,7 +105,11 @@ class ForgetDual:
         return Point(power, log_f, log_rest(log_f))
 
     def bound(self, span: tuple[float, float], multiplier: float, price: float) -> Bound:
-        """Over all classifiers with N in `span`."""
+        """Over all classifiers with N in `span`; ∞ or nan where float64 overflows."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._bound(span, multiplier, price)
+
+    def _bound(self, span: tuple[float, float], multiplier: float, price: float) -> Bound:
         ts = 1 / span[1], 1 / span[0]
         powers: list[Vector] = []
 
@@ -201,7 +205,11 @@ class RetainDual:
         return maximise(x, -price * x.slope, multiplier, multiplier + self.worth)
 
     def bound(self, span: tuple[float, float], multiplier: float, price: float) -> Bound:
-        """Over all classifiers with N in `span`."""
+        """Over all classifiers with N in `span`; ∞ or nan where float64 overflows."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._bound(span, multiplier, price)
+
+    def _bound(self, span: tuple[float, float], multiplier: float, price: float) -> Bound:
         powers: list[Vector] = []
 
         def sums(block: Atoms) -> Vector:

@@ -47,7 +47,10 @@ def lowest_point(
         enter = int(np.argmax(violation))
         if violation[enter] <= _TOLERANCE:
             break
-        share = np.linalg.solve(rows[basis].T, rows[enter])
+        try:
+            share = np.linalg.solve(rows[basis].T, rows[enter])
+        except np.linalg.LinAlgError:
+            break
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(share > 1e-13, weights / share, np.inf)
         leave = int(np.argmin(ratio))

@@ -27,7 +27,7 @@ Vector = NDArray[np.float64]
 _NARROW = 1e-9  # log-width below which an interval of N is a point
 _PLANES = 40
 _CLIMBS = 8  # depth to which nodes are searched for better classifiers
-_TRUST = 100.0  # how far, in units of the first guess, multipliers are looked for
+_TRUST = 1e5  # how far, in units of the first guess, multipliers are looked for
 _SPLIT_ATOMS = 4096  # above this many distinct atoms a tie in one of them is below the tolerance
 
 
@@ -39,9 +39,10 @@ class _Pool:
     powers: list[Vector] = field(default_factory=list)
 
     def add(self, bound: Bound) -> None:
-        """Keep the columns of a bound."""
-        self.columns.extend(bound.columns)
-        self.powers.extend(bound.powers)
+        """Keep the columns of a bound, unless a sum overflowed."""
+        if all(math.isfinite(x) for column in bound.columns for x in column):
+            self.columns.extend(bound.columns)
+            self.powers.extend(bound.powers)
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
         nonlocal value, at
         bound = dual.bound(span, *point)
         pool.add(bound)
-        if bound.value < value:
+        if bound.value < value:  # never true of a nan: such a bound says nothing
             value, at = bound.value, point
 
     for guess in guesses:
@@ -149,7 +150,7 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
     size = max(best.value, 1e-3 * value)
     unit = max(abs(at[0]), dual.worth, 0.1 * size / dual.delta), max(abs(at[1]), 0.1 * size)
     for _ in range(_PLANES):
-        if value <= best.value * (1 + tolerance):
+        if value <= best.value * (1 + tolerance) or not pool.columns:
             break
         cuts = dual.cuts(span, np.array(pool.columns))
         model, point, shares = _lowest(cuts, unit, size, dual.floor)
@@ -194,5 +195,5 @@ def _tie(node: _Node, shares: Vector, at: tuple[float, float]) -> tuple[int, flo
     if isinstance(node.dual, RetainDual):
         effect = (x.weight + x.retain) * (high - low)
     z = int(np.argmax(effect))
-    middle = math.sqrt(max(low[z], 1e-12 * high[z]) * high[z])
+    middle = max(math.sqrt(max(low[z], 1e-12 * high[z]) * high[z]), 1e-300)
     return z, math.log(middle) / x.scale, float(effect[z] / node.value)
