@@ -6,6 +6,7 @@ Each takes the concentration h = ‖p_f‖_∞ (or a width that determines it) a
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +15,25 @@ import numpy as np
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
-__all__ = ["gaussian", "power_law", "spike", "spike_of", "zipf"]
+__all__ = ["fits", "gaussian", "power_law", "spike", "spike_of", "zipf"]
 
 
 def _require(ok: bool, symbol: str, requirement: str, value: object) -> None:
     if not ok:
         raise AssumptionError(symbol, requirement, value)
+
+
+def fits(atoms: int) -> None:
+    """Refuse an alphabet whose mixture would not fit into the machine's memory.
+
+    A mixture and one estimate hold about 16 vectors of 8 bytes an atom.
+
+    Raises:
+        AssumptionError: names the largest number of atoms.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    most = memory // (16 * 8)
+    _require(atoms <= most, "atoms", f"must be at most {most:,} in this memory", atoms)
 
 
 def power_law(size: int, exponent: float) -> np.ndarray:
@@ -60,6 +74,7 @@ def spike(
     _require(retain_atoms >= 1, "retain_atoms", "must be at least 1", retain_atoms)
     _require(forget_atoms >= 1, "forget_atoms", "must be at least 1", forget_atoms)
     _require(0 <= overlap < 1, "overlap", "must lie in [0, 1)", overlap)
+    fits(retain_atoms + forget_atoms)
     ranked = power_law(retain_atoms, skew)
     _require(
         overlap * ranked[0] * retain_atoms <= h,
@@ -103,6 +118,7 @@ def gaussian(
     _require(0 < width < math.inf, "width", "must be positive and finite", width)
     _require(dimension in (1, 2, 3), "dimension", "must be 1, 2 or 3", dimension)
     _require(atoms_per_axis >= 2, "atoms_per_axis", "must be at least 2", atoms_per_axis)
+    fits(atoms_per_axis**dimension)
     axis = np.linspace(-4, 4, atoms_per_axis)
     step = axis[1] - axis[0]
 
@@ -132,6 +148,7 @@ def zipf(atoms: int, gamma: float, exponent: float = 1.0, forget_atoms: int = 8)
     100.0
     """
     _require(1 <= forget_atoms <= atoms, "forget_atoms", f"must lie in [1, {atoms}]", forget_atoms)
+    fits(atoms)
     forget = np.zeros(atoms)
     forget[-forget_atoms:] = 1 / forget_atoms
     return Mixture(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sims.families import gaussian
+from sims.families import fits, gaussian
 from sims.learners import leaking
 from sims.measure import errors
 from sims.study import Config, Measured, Study
@@ -24,6 +24,7 @@ def _mixture(config: Config) -> Mixture:
 
 
 def _check(config: Config) -> None:
+    fits(config["atoms_per_axis"] ** config["dimension"])
     step = 8 / (config["atoms_per_axis"] - 1)
     if config["width"] < step:
         raise AssumptionError(

@@ -65,6 +65,9 @@ def test_zipf_forgets_the_rarest():
         (lambda: gaussian(0.0, 0.1), "width"),
         (lambda: gaussian(0.1, 0.1, dimension=4), "dimension"),
         (lambda: zipf(4, 0.1, forget_atoms=5), "forget_atoms"),
+        (lambda: zipf(10**15, 0.1), "atoms"),
+        (lambda: spike(10, 0.1, retain_atoms=10**15), "atoms"),
+        (lambda: gaussian(0.1, 0.1, 10**6, dimension=3), "atoms"),
     ],
 )
 def test_wrong_settings_are_named(make, symbol):

@@ -1,0 +1,43 @@
+"""Chunked errors agree with the estimator's own, whatever the threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sims import large
+from sims.families import spike
+from sims.large import exact_errors
+from sims.learners import random_of_risk
+from sims.measure import errors
+from t3theory._xp import log_sigmoid
+from t3theory.exceptions import AssumptionError
+
+TEMPERATURES = (1.0, 1.5, 4.0)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.3])
+def test_agrees_with_the_estimator(overlap, monkeypatch):
+    monkeypatch.setattr(large, "_CHUNK", 1000)  # several chunks, the last one short
+    m = spike(1e4, 0.1, retain_atoms=9_000, forget_atoms=77, overlap=overlap, skew=0.7)
+    log_odds = random_of_risk(m, 0.01, np.random.default_rng(0))
+    for found in exact_errors(m, log_sigmoid(log_odds), TEMPERATURES):
+        expected = errors(m, log_odds, found.temperature)
+        # Sums of 9,077 terms of both signs up to about 10.
+        assert found.retain_error == pytest.approx(expected["retain_error"], abs=1e-12)
+        assert found.forget_error == pytest.approx(expected["forget_error"], rel=1e-11)
+
+
+def test_threads_do_not_change_a_bit(monkeypatch):
+    monkeypatch.setattr(large, "_CHUNK", 100)
+    m = spike(1e4, 0.1, retain_atoms=5_000, skew=0.7)
+    log_f = log_sigmoid(random_of_risk(m, 0.01, np.random.default_rng(0)))
+    assert exact_errors(m, log_f, TEMPERATURES, 1) == exact_errors(m, log_f, TEMPERATURES, 4)
+
+
+def test_mistakes_are_named():
+    m = spike(10.0, 0.1, retain_atoms=2)
+    with pytest.raises(AssumptionError, match="temperature must be positive"):
+        exact_errors(m, np.zeros(m.size), [0.0])
+    with pytest.raises(AssumptionError, match="log_f must have shape"):
+        exact_errors(m, np.zeros(3), [1.0])
