@@ -79,23 +79,43 @@ def kl_inverse(a: float, k: float, upper: bool = True) -> float:
     >>> round(kl_inverse(0.0, 0.1), 6), round(kl_inverse(0.5, 0.02, upper=False), 6)
     (0.095163, 0.400992)
     """
-    if not upper:
-        return 1 - kl_inverse(1 - a, k)
-    if a >= 1 or k == math.inf:
-        return 1.0
+    if not upper:  # by symmetry, and without 1 − b, which would round small ends away
+        return min(a, _sigmoid(-_inverse_log_odds(1 - a, k))) if a < 1 else _down(math.exp(-k))
     if a == 0:
-        return math.nextafter(-math.expm1(-k), 1.0)
-    # Bisection on the log-odds of b; the Bernoulli KL to b = σ(x) increases from x(a) on.
+        return _up(-math.expm1(-k))
+    return max(a, _sigmoid(_inverse_log_odds(a, k)))
+
+
+def _inverse_log_odds(a: float, k: float) -> float:
+    """The log-odds of the largest b with kl(a‖b) ≤ k, by bisection: the KL increases from a on."""
+    if a >= 1 or k == math.inf:
+        return math.inf
+    if a <= 0:
+        return k + math.log(-math.expm1(-k)) if k > 0 else -math.inf
     low = math.log(a) - math.log1p(-a)
     entropy = a * math.log(a) + (1 - a) * math.log1p(-a)
-    high = (k - entropy) / (1 - a) + 1  # −(1−a) log(1−b) ≤ k + entropy(a) bounds x
-    high = max(high, low + 1)
+    # −(1−a) log(1−b) ≤ k − entropy bounds the log-odds of b
+    high = max((k - entropy) / (1 - a) + 1, low + 1)
     for _ in range(200):
         middle = (low + high) / 2
         if middle in (low, high):
             break
         low, high = (middle, high) if _kl_from(a, middle) <= k else (low, middle)
-    return min(1.0, max(a, 1 / (1 + math.exp(-high)) if high < 700 else 1.0))
+    return high
+
+
+def _sigmoid(x: float) -> float:
+    if x < -700:
+        return 0.0
+    return 1 / (1 + math.exp(-x))
+
+
+def _up(b: float) -> float:
+    return min(1.0, math.nextafter(b, 1.0))
+
+
+def _down(b: float) -> float:
+    return max(0.0, math.nextafter(b, 0.0))
 
 
 def _kl_from(a: float, x: float) -> float:

@@ -130,6 +130,24 @@ def test_erm_bound_covers_on_a_two_dimensional_problem():
     assert 0 < worst <= erm_excess_risk(n, w_norm, 1.0)
 
 
+def test_formulas_where_they_can_be_read_off():
+    losses = np.asarray([0.0, 1.0] * 50)
+    log_term = math.log(20)
+    hoeffding = heldout_risk_upper_bound(losses, 0.95, upper=2.0, method="hoeffding")
+    assert hoeffding == pytest.approx(0.5 + 2 * math.sqrt(log_term / 200))
+    log_term = math.log(40)
+    bernstein = heldout_risk_upper_bound(losses, 0.95, upper=2.0, method="empirical-bernstein")
+    variance = 25 / 99
+    assert bernstein == pytest.approx(
+        0.5 + math.sqrt(2 * variance * log_term / 100) + 14 * log_term / (3 * 99)
+    )
+    for method in ("hoeffding", "chernoff", "empirical-bernstein", "best"):
+        assert heldout_risk_upper_bound([2.0], upper=2.0, method=method) == 2.0
+    assert erm_excess_risk(100, 2.0, 3.0, 0.95, 0.5) == pytest.approx(
+        0.5 + 12 * (0.1 + math.sqrt(math.log(40) / 200))
+    )
+
+
 def test_wrong_use_is_named():
     with pytest.raises(AssumptionError, match=r"losses\[1\] must lie in \[0, 1.0\], got 2.0"):
         heldout_risk_upper_bound([0.5, 2.0], upper=1.0)

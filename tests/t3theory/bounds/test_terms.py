@@ -1,0 +1,107 @@
+"""The parts of bounds, each against the number it bounds, where it is nearly that number."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from strategies import instances
+
+from t3theory import Mixture, excess_risk
+from t3theory.bounds import evaluate, guarantee
+from t3theory.bounds.pinsker import kl_inverse, weighted_gap_bound
+from t3theory.bounds.terms import Terms
+
+APART = Mixture([0.5, 0.5, 0.0], [0.0, 0.0, 1.0], 0.1, [1e-4, 1e-4, 1e-4])
+
+
+def normaliser(m: Mixture, f: np.ndarray, t: float) -> float:
+    density = np.asarray(m.probabilities / m.reference)
+    return float(np.sum(m.reference * density ** (1 / t) * f))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
+@pytest.mark.parametrize("low", [0.9, math.exp(-3)])
+def test_normaliser_floor_is_below_and_near(temperature, low):
+    """f constant on the retain data: N̂ = N* e^{−δ/(1−γ)}, the floor at most e lower."""
+    f = np.asarray([low, low, 0.0])
+    terms = Terms(APART, float(excess_risk(APART, f)), temperature)
+    true = normaliser(APART, f, temperature)
+    assert true / (math.e * 1.000001) <= terms.normaliser_floor <= true * (1 + 1e-12)
+
+
+@given(instances(max_atoms=12, tiny=False))
+def test_normaliser_parts(instance):
+    m, f, t = instance
+    delta = float(excess_risk(m, f))
+    if not math.isfinite(delta):
+        return
+    terms = Terms(m, delta, t)
+    true, oracle = normaliser(m, f, t), terms.oracle_normaliser
+    slack = 1e-10 * max(true, oracle)  # a dozen terms, logarithms of size up to 40
+    assert terms.normaliser_floor <= true + slack
+    for gap in (terms.normaliser_gap, terms.holder_gap, terms.slow_holder_gap):
+        assert abs(true - oracle) <= gap + slack
+
+
+@pytest.mark.parametrize(("temperature", "power"), [(1.0, 2.0), (1.5, 2.0), (2.0, 2.0), (4.0, 4.0)])
+def test_slow_holder_gap_has_the_stated_exponent(temperature, power):
+    terms = Terms(APART, 1e-6, temperature)
+    mass = 3e-4 ** (1 - 1 / temperature)
+    assert terms.slow_holder_gap == pytest.approx(mass * 5e-7 ** (1 / power), rel=1e-12)
+    # on disjoint supports the fast form has δ itself as first moment
+    first = 1e-6 if temperature == 1 else None
+    assert terms.holder_gap <= terms.slow_holder_gap
+    if first:
+        assert terms.holder_gap == pytest.approx(first, rel=1e-12)
+
+
+def test_holder_gap_is_attained_up_to_a_constant_above_two():
+    """Retain mass m at f = 1/2: N̂ − N* and D_N fall at the same rate δ^{1/T}, T = 4."""
+    ratios = []
+    for mass in (1e-4, 1e-8, 1e-12):
+        m = Mixture([1 - mass, mass, 0.0], [0.0, 0.0, 1.0], 0.1)
+        f = np.asarray([1.0, 0.5, 0.0])
+        terms = Terms(m, float(excess_risk(m, f)), 4.0)
+        ratios.append((terms.oracle_normaliser - normaliser(m, f, 4.0)) / terms.slow_holder_gap)
+    assert min(ratios) > 0.1
+    assert max(ratios) < 1
+
+
+@pytest.mark.parametrize("a", [0.0, 1e-12, 0.3, 0.999])
+@pytest.mark.parametrize("k", [1e-14, 1e-3, 0.7, 30.0])
+def test_kl_inverse_inverts(a, k):
+    def kl(b: float) -> float:
+        first = a * math.log(a / b) if a else 0.0
+        return first + (1 - a) * (math.log1p(-a) - math.log1p(-b))
+
+    high, low = kl_inverse(a, k), kl_inverse(a, k, upper=False)
+    assert 0 <= low <= a <= high <= 1
+    # a KL formed by subtraction is known to 1e-15 or so
+    if high < 1 - 1e-9:
+        assert kl(high) == pytest.approx(k, rel=1e-6, abs=1e-15)
+    if low > 1e-300:
+        assert kl(low) == pytest.approx(k, rel=1e-6, abs=1e-15)
+
+
+def test_weighted_gap_takes_the_least_of_its_three_forms():
+    m = Mixture([0.5, 0.5], [0.5, 0.5], 0.5)
+    zero = np.zeros(2)
+    assert weighted_gap_bound(m, zero, 0.0) == 0.0
+    assert weighted_gap_bound(m, zero, 1e-4) == pytest.approx(math.sqrt(5e-5))
+    assert weighted_gap_bound(APART, np.zeros(3), 1e-4) == pytest.approx(1e-4)
+    assert weighted_gap_bound(APART, np.zeros(3), 100.0) == pytest.approx(1.0)
+
+
+def test_which_statements_apply():
+    def letters(t: float) -> set[str]:
+        return {b.letter for b in evaluate(APART, np.asarray([0.9, 0.8, 0.1]), t)}
+
+    assert letters(1.0) == set("ABCEFGHQ")
+    assert letters(2.0) == set("FGHQ")
+    assert letters(0.5) == set("FQ")
+    # a classifier that is surely wrong somewhere has infinite risk: only the lower bound is left
+    assert {b.letter for b in evaluate(APART, np.asarray([1.0, 1.0, 1.0]), 2.0)} == {"F"}
+    assert all(not b.needs_classifier for b in guarantee(APART, 0.1))
