@@ -19,7 +19,7 @@ Vector = NDArray[np.float64]
 Dual = ForgetDual | RetainDual
 _LEAST = -690.0  # log of the smallest f a float64 witness can hold with room to spare
 _STEPS = 30
-_STALL = 1e-7  # relative gain at which an ascent ends, well below the gap asked for
+_STALL = 1e-6  # relative gain at which an ascent ends, well below the gap asked for
 
 
 class Climb:
@@ -138,7 +138,7 @@ def _root(excess: object, guess: float) -> float:
             return low
         low, step = max(low - step, _LEAST), 2 * step
     if at(high) < 0:
-        brentq(at, low, high, xtol=1e-8, rtol=1e-12)
+        brentq(at, low, high, xtol=1e-6, rtol=1e-12)
     return min((x for x, value in values.items() if value <= 0), default=high)
 
 

@@ -77,12 +77,12 @@ def test_meets_itself_on_generic_instances(n, temperature, quantity):
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
-@pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
-@pytest.mark.parametrize("scale", [1.0, 0.5, 2.0])
-def test_no_random_classifier_exceeds_upper(temperature, quantity, scale):
+@pytest.mark.parametrize(("temperature", "scale"), [(1.0, 1.0), (4.0, 1.0), (2.0, 0.5), (2.0, 2.0)])
+def test_no_random_classifier_exceeds_upper(temperature, scale, quantity):
     rng = np.random.default_rng(7)
     m = overlapping(rng, 3)
-    c = worst_case(m, 0.05, temperature, quantity, guidance_scale=scale)
+    # A loose tolerance: s ≠ 1 is slow, and validity must not depend on where the search stops.
+    c = worst_case(m, 0.05, temperature, quantity, scale, tolerance=0.05, nodes=10)
     reached = max(error(m, f, temperature, quantity, scale) for f in feasible(m, 0.05, rng, 400))
     assert reached <= c.upper
     # The search is real: it comes to within a third of the worst case.
@@ -117,8 +117,8 @@ def test_reaches_the_necessity_instance(h):
     c = worst_case(spike(h), delta, temperature=1.0)
     kept = math.exp(-delta / gamma)
     exact = gamma * (1 - kept) * h / (1 - gamma * kept)
-    # 1e-6: the multiplier that spends the budget is found to 1e-8, and δ enters linearly.
-    assert c.lower >= exact * (1 - 1e-6)
+    # 1e-5: the multiplier that spends the budget is found to 1e-6, and δ enters linearly.
+    assert c.lower >= exact * (1 - 1e-5)
     assert c.upper >= exact
 
 
