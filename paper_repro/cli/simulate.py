@@ -22,7 +22,7 @@ def simulate(
     """Run one study and write its records.
 
     Args:
-        study: its name, see `t3 simulate --help`.
+        study: its name; a wrong one lists those there are.
         scale: mini, small or full.
         set: settings to change, each KEY=VALUE or KEY=VALUE,VALUE,…
         out: record file; default runs/simulations/STUDY-SCALE.jsonl.

@@ -67,6 +67,7 @@ class _Run:
         self.sorter = self.graph.sorter()
         self.sorter.prepare()
         self.ready: list[str] = []
+        self.rank = {name: position for position, name in enumerate(self.graph.listed)}
 
     def key(self, cell: Cell) -> str:
         """The cell's key, another one where something it wants is missing."""
@@ -87,6 +88,7 @@ class _Run:
                     self.finish(name, "current")
                 else:
                     self.ready.append(name)
+        self.ready.sort(key=self.rank.__getitem__)
 
     def finish(self, name: str, how: str, seconds: float | None = None) -> None:
         """Tell the screen, and let what comes after become ready."""

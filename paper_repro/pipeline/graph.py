@@ -44,7 +44,8 @@ class Cell:
 
 
 class Graph:
-    """Cells in an order in which they can run.
+    """Cells in an order in which they can run; `listed` is the order they were given in, which
+    decides between cells that are ready at the same time.
 
     Raises:
         InputError: two cells of one name, a need that is no cell, or a circle.
@@ -56,6 +57,7 @@ class Graph:
 
     def __init__(self, cells: Iterable[Cell]) -> None:
         listed = list(cells)
+        self.listed = [cell.name for cell in listed]
         self.cells = {cell.name: cell for cell in listed}
         if len(self.cells) != len(listed):
             raise InputError("two cells of the pipeline have one name")
@@ -117,4 +119,4 @@ class Graph:
             if name not in kept:
                 kept.add(name)
                 todo += self.cells[name].inputs
-        return Graph(cell for name, cell in self.cells.items() if name in kept)
+        return Graph(self.cells[name] for name in self.listed if name in kept)

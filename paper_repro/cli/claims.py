@@ -1,0 +1,45 @@
+"""`t3 claims`: what a run shows, claim by claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["claims", "table"]
+
+_MARKS = {
+    "true": "[green]true[/]",
+    "false": "[red]false[/]",
+    "not measured": "[dim]not measured[/]",
+}
+
+
+def claims(out: Path = Path("runs/mini-mini")) -> None:
+    """Judge every claim from the records of a run, and say how to regenerate its evidence.
+
+    Args:
+        out: folder of the run, or one file of records.
+    """
+    from rich.console import Console
+
+    from paper_repro.claims import judge_all
+    from paper_repro.results import read_results
+
+    Console().print(table([v.as_dict() for v in judge_all(read_results(out))]))
+
+
+def table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
+    """The verdicts, as `Verdict.as_dict` gives them, for the screen."""
+    from rich.table import Table
+
+    shown = Table(title="Claims", title_justify="left", show_lines=False)
+    for heading in ("claim", "verdict", "evidence", "figure"):
+        shown.add_column(heading, overflow="fold")
+    for v in verdicts:
+        evidence = v["evidence"].replace("[", "\\[")
+        shown.add_row(v["statement"], _MARKS[v["verdict"]], evidence, ", ".join(v["figures"]))
+    return shown

@@ -1,0 +1,202 @@
+"""The paper as cells: simulations, the language-model experiment, figures, claims, report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from figures.registry import FIGURES
+from llm.experiment import BASELINES, TILTS, ExperimentConfig, as_dict, load_scale
+from llm.tofu.data import load_tofu
+from paper_repro.pipeline.graph import Cell, Graph
+from sims import studies
+from t3theory.exceptions import InputError
+
+__all__ = ["default_out", "paper"]
+
+_SIMULATION = ("t3theory", "sims")
+_MODEL = ("t3theory", "llm")
+_READERS = ("figures", "t3theory/records.py")
+
+
+def default_out(scale: str, data: str) -> Path:
+    """Where a run goes when no folder is given: runs/<scale>-<data's name>."""
+    return Path("runs") / f"{Path(scale).stem}-{Path(data).resolve().name}"
+
+
+def paper(out: Path, scale: str = "mini", data: str = "mini") -> Graph:
+    """All cells of one run; nothing is run and nothing heavy is imported.
+
+    Raises:
+        InputError: an unknown scale, or data that cannot be read or does not fit together.
+    """
+    config = load_scale(scale)
+    part = config.data
+    rows = load_tofu(data, part.forget, part.forget_authors, part.retain_authors)
+    about = {"data": rows.content_hash}
+    cells = [
+        *_Experiment(out, scale, str(data), config, about).cells(),
+        *_simulations(out, scale),
+    ]
+    figures = list(_figures(out, [c for c in cells if c.name.startswith(("sims.", "lm."))]))
+    cells += figures
+    return Graph([*cells, *_last(out, scale, str(data), cells)])
+
+
+def _simulations(out: Path, scale: str) -> Iterator[Cell]:
+    known = scale in ("mini", "small", "full")
+    for name in studies.names():
+        product = f"records/sims.{name}.jsonl"
+        arguments = {"name": name, "scale": scale, "out": str(out / product), "progress": False}
+        if known:
+            yield Cell(f"sims.{name}", "sims.run:run_study", arguments, (product,),
+                       sources=_SIMULATION)  # fmt: skip
+
+
+class _Experiment:
+    """The cells of the language-model experiment, in the order of `llm.stages`."""
+
+    def __init__(
+        self, out: Path, scale: str, source: str, config: ExperimentConfig, about: dict[str, Any]
+    ) -> None:
+        self.out, self.scale, self.source, self.about = out, scale, source, about
+        self.config = config
+        self.settings = as_dict(config)
+
+    def cells(self) -> Iterator[Cell]:
+        """The tuning seed first: all others wait for what it chooses."""
+        yield self._cell("lm.tokenizer", "train_tokenizer", "base", out="lm/tokenizer")
+        tuning = self.config.tuning_seed
+        yield from self._bases(tuning)
+        common = {"base": self._at(tuning, "full"), "retain_logs": self._at(tuning, "eval/retain")}
+        before = self._names(tuning, "full", "eval.retain")
+        yield self._cell(
+            "lm.tune.tilts", "tune_tilts", "head", "tilt", "evaluation", out="lm/tune/tilts.jsonl",
+            needs=(*before, f"lm.{tuning}.heads"), seed=tuning,
+            heads=self._at(tuning, "heads"), **common,
+        )  # fmt: skip
+        for method in BASELINES:
+            yield self._cell(
+                f"lm.tune.{method}", "tune_baseline", "baseline", "evaluation",
+                out=f"lm/tune/{method}.jsonl", needs=before, seed=tuning, method=method, **common,
+            )  # fmt: skip
+        for seed in self.config.seeds:
+            yield from self._bases(seed)
+            yield from self._evaluations(seed)
+
+    def _bases(self, seed: int) -> Iterator[Cell]:
+        for which in ("full", "retain"):
+            yield self._cell(
+                f"lm.{seed}.{which}", "train_base", "base", out=f"lm/{seed}/{which}",
+                needs=("lm.tokenizer",), seed=seed, which=which, tokenizer="lm/tokenizer",
+            )  # fmt: skip
+        yield self._cell(
+            f"lm.{seed}.heads", "fit_heads", "head", "evaluation", out=f"lm/{seed}/heads",
+            needs=self._names(seed, "full"), seed=seed, base=self._at(seed, "full"),
+        )  # fmt: skip
+        yield self._evaluation(seed, "retain", "retain", ())
+
+    def _evaluations(self, seed: int) -> Iterator[Cell]:
+        yield self._evaluation(seed, "full", "full", ())
+        for method in TILTS:
+            needs = (f"lm.{seed}.heads", "lm.tune.tilts")
+            yield self._evaluation(
+                seed, method, "full", needs,
+                heads=self._at(seed, "heads"), tuning="lm/tune/tilts.jsonl",
+            )  # fmt: skip
+        for method in BASELINES:
+            tuning = f"lm/tune/{method}.jsonl"
+            yield self._cell(
+                f"lm.{seed}.{method}", "train_baseline", "baseline", "evaluation",
+                out=f"lm/{seed}/{method}", needs=(f"lm.{seed}.full", f"lm.tune.{method}"),
+                seed=seed, method=method, base=self._at(seed, "full"), tuning=tuning,
+            )  # fmt: skip
+            yield self._evaluation(seed, method, method, (), tuning=tuning)
+
+    def _evaluation(
+        self, seed: int, method: str, model: str, needs: tuple[str, ...], **paths: str
+    ) -> Cell:
+        if method != "retain":
+            needs = (f"lm.{seed}.eval.retain", *needs)
+            paths["retain_logs"] = self._at(seed, "eval/retain")
+        return self._cell(
+            f"lm.{seed}.eval.{method}", "evaluate_method", "tilt", "evaluation",
+            out=f"lm/{seed}/eval/{method}", needs=(f"lm.{seed}.{model}", *needs),
+            seed=seed, method=method, model=self._at(seed, model), **paths,
+        )  # fmt: skip
+
+    def _cell(
+        self,
+        name: str,
+        stage: str,
+        *settings: str,
+        out: str,
+        needs: tuple[str, ...] = (),
+        **more: Any,
+    ) -> Cell:
+        """A cell that calls one stage; `settings` are the parts of the scale that it uses."""
+        more = {k: str(self.out / v) if str(v).startswith("lm/") else v for k, v in more.items()}
+        arguments = {"stage": stage, "scale": self.scale, "source": self.source}
+        return Cell(
+            name,
+            "paper_repro.pipeline.work:stage",
+            arguments | {"out": str(self.out / out)} | more,
+            (out,),
+            needs,
+            sources=_MODEL,
+            config=self.about | {part: self.settings[part] for part in ("data", *settings)},
+        )
+
+    @staticmethod
+    def _at(seed: int, place: str) -> str:
+        return f"lm/{seed}/{place}"
+
+    @staticmethod
+    def _names(seed: int, *parts: str) -> tuple[str, ...]:
+        return tuple(f"lm.{seed}.{part}" for part in parts)
+
+
+def _figures(out: Path, cells: list[Cell]) -> Iterator[Cell]:
+    for name in FIGURES:
+        kind = FIGURES[name].KIND
+        needs = tuple(
+            c.name
+            for c in cells
+            if c.name == kind or (kind.startswith("llm.") and ".eval." in c.name)
+        )
+        if not needs:
+            raise InputError(f"figure {name}: no cell makes records of kind {kind!r}")
+        soft = kind.startswith("llm.")
+        yield Cell(
+            f"figure.{name}",
+            "paper_repro.pipeline.work:draw",
+            {"name": name, "out": str(out)},
+            tuple(f"figures/{name}.{suffix}" for suffix in ("png", "svg", "json")),
+            needs=() if soft else needs,
+            wants=needs if soft else (),
+            sources=_READERS,
+        )
+
+
+def _last(out: Path, scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
+    """Claims and report: of whatever there is."""
+    measured = tuple(c.name for c in cells if c.name.startswith(("sims.", "lm.")))
+    drawn = tuple(c.name for c in cells if c.name.startswith("figure."))
+    yield Cell(
+        "claims",
+        "paper_repro.pipeline.work:judge",
+        {"out": str(out)},
+        ("claims.json",),
+        wants=measured,
+        sources=("paper_repro/claims.py", "paper_repro/claims.toml", *_READERS),
+    )
+    yield Cell(
+        "report",
+        "paper_repro.report:write",
+        {"out": str(out), "scale": Path(scale).stem, "data": Path(data).name},
+        ("report.html", "tables"),
+        needs=("claims",),
+        wants=(*measured, *drawn),
+        sources=("paper_repro/report", "paper_repro/claims.py", *_READERS),
+    )

@@ -1,0 +1,47 @@
+"""What the cells of the paper call, with arguments that JSON can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from paper_repro.results import read_results
+from t3theory.records import write_json
+
+__all__ = ["draw", "judge", "stage"]
+
+
+def stage(stage: str, scale: str, **arguments: Any) -> None:
+    """One stage of the language-model experiment at a scale."""
+    from llm import stages
+    from llm.experiment import load_scale
+
+    getattr(stages, stage)(load_scale(scale), **arguments)
+
+
+def draw(name: str, out: str) -> None:
+    """One figure of a run, with its caption and what made its records beside it."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from figures import save
+    from figures.registry import FIGURES
+
+    module = FIGURES[name]
+    records = [r for r in read_results(out) if r["kind"] == module.KIND]
+    save(module.build(records), Path(out) / "figures" / name)
+    about = {
+        "caption": module.caption(records),
+        "kind": module.KIND,
+        "records": len(records),
+        "provenance": records[-1]["provenance"],
+        "seconds": sum(r["provenance"]["seconds"] or 0 for r in records),
+    }
+    write_json(Path(out) / "figures" / f"{name}.json", about)
+
+
+def judge(out: str) -> None:
+    """The verdict on every claim, to `claims.json`."""
+    from paper_repro.claims import judge_all
+
+    write_json(Path(out) / "claims.json", [v.as_dict() for v in judge_all(read_results(out))])

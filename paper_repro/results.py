@@ -1,0 +1,33 @@
+"""The records of a run, from all its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from t3theory.exceptions import InputError
+from t3theory.records import read_records
+
+__all__ = ["read_results"]
+
+_PLACES = (
+    "records/*.jsonl",
+    "lm/*/eval/*/records.jsonl",
+    "lm/tune/*.jsonl",
+    "lm/*/*.records.jsonl",
+)
+
+
+def read_results(out: str | Path) -> list[dict[str, Any]]:
+    """Every record of the run in `out`, or of the record file `out`.
+
+    Raises:
+        InputError: there is no such folder or file, or a record file is cut short.
+    """
+    out = Path(out)
+    if out.is_file():
+        return read_records(out)
+    if not out.is_dir():
+        raise InputError(f"{out}: expected the folder of a run (see t3 reproduce)")
+    files = [file for place in _PLACES for file in sorted(out.glob(place))]
+    return [record for file in files for record in read_records(file)]
