@@ -83,7 +83,24 @@ def gated_temperature(
 def tilt(
     logits: Float[Tensor, "*batch vocab"], log_odds: Float[Tensor, "*batch vocab"], config: T3Config
 ) -> Float[Tensor, "*batch vocab"]:
-    """Unnormalised T3 scores from the base's logits and the head's raw log-odds."""
+    """Unnormalised T3 scores, float32, from the base's logits and the head's raw log-odds."""
+    wanted = torch.is_grad_enabled() and (logits.requires_grad or log_odds.requires_grad)
+    if wanted or logits.device.type != "cpu" or torch.compiler.is_compiling():
+        return _tilt(logits, log_odds, config)
+    # A context after another: a vocabulary fits the processor's cache, a batch of them does not.
+    vocab = logits.shape[-1]
+    scores = torch.empty(logits.shape, dtype=torch.float32)
+    step = max(1, _BLOCK // vocab)
+    blocks = (x.reshape(-1, vocab).split(step) for x in (scores, logits, log_odds))
+    for out, some_logits, some_odds in zip(*blocks, strict=True):
+        out.copy_(_tilt(some_logits, some_odds, config))
+    return scores
+
+
+_BLOCK = 1 << 16
+
+
+def _tilt(logits: Tensor, log_odds: Tensor, config: T3Config) -> Tensor:
     log_p = torch.log_softmax(logits.to(torch.float32), dim=-1)
     odds = log_odds + config.log_prior_odds if config.log_prior_odds else log_odds
     temperature = gated_temperature(log_p, odds, config)

@@ -45,7 +45,10 @@ def tilted_score(
     log_p, log_f = as_float_array(log_p, xp), as_float_array(log_f, xp)
     base = log_p / temperature
     if isinstance(guidance_scale, int | float):
-        return base if guidance_scale == 0 else base + guidance_scale * log_f
+        if guidance_scale == 0:
+            return base
+        # Decoding at s = 1 need not pass over a vocabulary once more.
+        return base + (log_f if guidance_scale == 1 else guidance_scale * log_f)
     return base + xp.where(guidance_scale == 0, xp.zeros_like(log_f), guidance_scale * log_f)
 
 

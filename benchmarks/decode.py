@@ -1,0 +1,103 @@
+"""Greedy decoding: the unlearned model against its base, tokens per second, in one run.
+
+    python benchmarks/decode.py [--threads 1] [--out runs/benchmarks/decode.jsonl]
+
+Speed does not depend on what the weights say: the base is a random Llama with a vocabulary
+of 50,000. Rounds of base and T3 alternate, so that whatever else the machine does falls on
+both; the ratio is that of the two fastest rounds, the least disturbed ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from llm.head import LowRankHead
+from llm.model import T3Config, T3ForCausalLM
+from t3theory.records import make_record, write_records
+
+SHAPES = {
+    "small": {"hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 8},
+    "llama-3.2-1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16},
+}
+
+
+def seconds(model: Any, ids: torch.Tensor, new_tokens: int) -> float:
+    """Time to generate `new_tokens` for every row."""
+    start = time.perf_counter()
+    model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=new_tokens,
+        min_new_tokens=new_tokens,
+        do_sample=False,
+    )
+    if ids.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def measure(base: Any, batch: int, config: T3Config, rank: int, args: Any) -> dict[str, Any]:
+    """A record of the two rates at one batch size."""
+    generator = torch.Generator().manual_seed(0)
+    vocab_size, hidden_size = base.lm_head.weight.shape
+    model = T3ForCausalLM(base, LowRankHead(hidden_size, rank, vocab_size, "published", generator))
+    model.t3_config = config
+    ids = torch.randint(3, vocab_size, (batch, 32), generator=generator).to(base.device)
+    rounds: dict[str, list[float]] = {"base": [], "t3": []}
+    seconds(model, ids, 2)  # warm-up
+    for _ in range(args.rounds):
+        for name, one in (("base", base), ("t3", model)):
+            rounds[name].append(seconds(one, ids, args.new_tokens))
+    rates = {name: batch * args.new_tokens / min(times) for name, times in rounds.items()}
+    about = {"shape": args.shape, "batch": batch, "gate": config.gate, "rank": rank}
+    about |= {"vocab_size": vocab_size, "threads": torch.get_num_threads()}
+    values = {"ratio": rates["t3"] / rates["base"]} | {
+        f"{name}_tokens_per_second": rate for name, rate in rates.items()
+    }
+    return make_record("benchmark.decode", about, 0, values, timings={"rounds": len(rounds["t3"])})
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--batch", type=int, nargs="*", default=[1, 32])
+    parser.add_argument("--gate", nargs="*", default=["none", "hard"])
+    parser.add_argument("--rank", type=int, default=20)
+    parser.add_argument("--new-tokens", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=50_000, num_attention_heads=16, num_key_value_heads=8, **SHAPES[args.shape]
+    )
+    base = LlamaForCausalLM(shape).to(args.device, getattr(torch, args.dtype)).eval()
+    base.generation_config.pad_token_id = 0
+    records = []
+    for batch in args.batch:
+        for gate in args.gate:
+            config = T3Config(gate=gate)
+            records.append(measure(base, batch, config, args.rank, args))
+            values = records[-1]["values"]
+            print(
+                f"batch {batch:3d} gate {gate:5s}: base {values['base_tokens_per_second']:8.1f}, "
+                f"T3 {values['t3_tokens_per_second']:8.1f} tokens/s, ratio {values['ratio']:.3f}"
+            )
+    if args.out:
+        write_records(args.out, records)
+
+
+if __name__ == "__main__":
+    main()
