@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t3theory.classifier import excess_risk
-from t3theory.envelope.atoms import Atoms, Point, reduce_atoms
+from t3theory.envelope.atoms import Atoms, Point
 from t3theory.envelope.dual import ForgetDual, RetainDual
+from t3theory.envelope.reduction import reduce_atoms
 from t3theory.envelope.search import search
 from t3theory.errors import forget_error, retain_error
 from t3theory.estimator import temper_then_tilt

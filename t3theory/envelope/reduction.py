@@ -1,0 +1,100 @@
+"""From a mixture to its distinct atoms, each with the box that the budget alone allows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t3theory.classifier import bayes_log_odds
+from t3theory.envelope.atoms import Atoms
+from t3theory.mixture import Mixture
+
+__all__ = ["reduce_atoms"]
+
+Vector = NDArray[np.float64]
+
+
+def _budget_floor(share: Vector, other: Vector, budget: Vector) -> Vector:
+    """Lower bound on log f from kl(share‖f) ≤ budget, for f ≤ share; −inf where share is 0.
+
+    kl is convex and decreasing in log f below log share, so Newton's iterates that start
+    outside stay outside: stopping early is safe.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        log_share = np.log(share)
+        entropy = np.where(other > 0, other * np.log(other), 0.0)
+        # Two bounds that hold for every f: drop −(1−a) log(1−f) ≥ 0, or use kl ≥ (a−f)²/(2a).
+        u = log_share - (budget - entropy) / share
+        root = share - np.sqrt(2 * share * budget)
+        u = np.where(root > 0, np.maximum(u, np.log(np.maximum(root, 1e-320))), u)
+        for _ in range(4):
+            f = np.exp(u)
+            excess = share * (log_share - u) + np.where(
+                other > 0, entropy - other * np.log1p(-np.minimum(f, 1 - 1e-16)), 0.0
+            )
+            slope = -share + np.where(other > 0, other * f / np.maximum(1 - f, 1e-16), 0.0)
+            step = np.where(slope < 0, -(excess - budget) / slope, 0.0)
+            u = np.where(np.isfinite(step) & (step > 0), np.minimum(u + step, log_share), u)
+        # Rounding of kl is relative to the entropies, not to kl: step back by its effect on f.
+        u = u - 1e-7 * np.maximum(1e-3, np.abs(u - log_share))
+    return np.where(share > 0, np.minimum(u, log_share), -np.inf)
+
+
+def _distinct(columns: list[Vector]) -> tuple[Any, Any, Any]:
+    """First index, inverse and count of each distinct row, by sorting (n log n)."""
+    order = np.lexsort(columns)
+    new = np.zeros(len(order), dtype=bool)
+    new[:1] = True
+    for column in columns:
+        ordered = column[order]
+        new[1:] |= ordered[1:] != ordered[:-1]
+    group = np.cumsum(new) - 1
+    inverse = np.empty(len(order), dtype=np.intp)
+    inverse[order] = group
+    return order[new], inverse, np.bincount(group).astype(np.float64)
+
+
+def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: float) -> Atoms:
+    """Drop atoms without mass, merge equal ones, and bound each by what the budget allows."""
+    retain, forget, reference = (
+        np.asarray(x, dtype=np.float64) for x in (mixture.retain, mixture.forget, mixture.reference)
+    )
+    live = np.flatnonzero((retain > 0) | (forget > 0))
+    first, merged, count = _distinct([retain[live], forget[live], reference[live]])
+    inverse = np.full(retain.shape, -1, dtype=np.intp)
+    inverse[live] = merged
+    at = live[first]
+    log_odds = np.asarray(bayes_log_odds(mixture), dtype=np.float64)[at]
+    log_density = np.asarray(mixture.log_density, dtype=np.float64)[at]
+    log_probability = np.asarray(mixture.log_probabilities, dtype=np.float64)[at]
+    log_oracle, log_co_oracle = -np.logaddexp(0.0, -log_odds), -np.logaddexp(0.0, log_odds)
+    log_weight = np.log(reference[at]) + log_density / temperature
+    tilted = log_weight + scale * log_oracle + np.log(count)
+    top = tilted.max()
+    log_normaliser = float(top + np.log(np.sum(np.exp(tilted - top))))
+    single = np.exp(log_probability)
+    oracle, co_oracle = np.exp(log_oracle), np.exp(log_co_oracle)
+    with np.errstate(divide="ignore", over="ignore"):
+        budget = delta / single
+    return Atoms(
+        gamma=mixture.gamma,
+        scale=scale,
+        probability=count * single,
+        single=single,
+        forget=count * forget[at],
+        retain=count * retain[at],
+        weight=count * np.exp(log_weight - log_normaliser),
+        oracle=oracle,
+        co_oracle=co_oracle,
+        log_oracle=log_oracle,
+        log_co_oracle=log_co_oracle,
+        base=np.exp(log_density / temperature - log_normaliser),
+        slope=np.exp(log_weight - log_normaliser - log_probability),
+        retain_density=retain[at] / reference[at],
+        log_low=_budget_floor(oracle, co_oracle, budget),
+        log_co_low=_budget_floor(co_oracle, oracle, budget),
+        log_normaliser=log_normaliser,
+        inverse=inverse,
+    )
