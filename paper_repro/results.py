@@ -14,7 +14,7 @@ _PLACES = (
     "records/*.jsonl",
     "lm/*/eval/*/records.jsonl",
     "lm/tune/*.jsonl",
-    "lm/*/*.records.jsonl",
+    "lm/*/*.cost.jsonl",
 )
 
 

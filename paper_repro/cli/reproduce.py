@@ -2,45 +2,98 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t3theory.exceptions import InputError
+from t3theory.records import Stopwatch
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from paper_repro.pipeline.execute import Outcome
+    from paper_repro.pipeline.graph import Graph
 
 __all__ = ["reproduce"]
+
+FAILED = 1
 
 
 def reproduce(
     scale: str = "mini",
     data: str = "mini",
-    out: str | None = None,
+    out: Path | None = None,
     jobs: int | None = None,
-    only: list[str] | None = None,
+    only: Sequence[str] = (),
     dry_run: bool = False,
 ) -> int:
     """Run what is not up to date, draw the figures, judge the claims, write the report.
 
     Args:
-        scale: mini, small or full, or a TOML file of one's own.
-        data: mini, a folder with TOFU's files, or a Hub name (locuslab/TOFU).
-        out: the run's folder; default runs/SCALE-DATA.
+        scale: mini, small or full, or a TOML file of settings for the language models.
+        data: mini (embedded), a folder in TOFU's layout, or a Hub name (locuslab/TOFU).
+        out: folder of the run; default runs/SCALE-DATA.
         jobs: cells at a time; default one for each core.
-        only: names (or their beginnings) of cells; what they need runs too.
-        dry_run: say what would run and how long it took last time.
+        only: cells to run with what they need, by the beginnings of their names.
+        dry_run: say what would run, and how long it took last time, and run nothing.
     """
     from rich.console import Console
 
-    from paper_repro.pipeline.execute import execute
     from paper_repro.pipeline.plan import default_out, paper
-    from paper_repro.pipeline.screen import Progressing, show_plan, show_result
 
-    folder = Path(out) if out else default_out(scale, data)
-    graph = paper(folder.resolve(), scale, data)
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: expected at least 1")
+    out = out or default_out(scale, data)
+    console = Console()
+    graph = paper(out, scale, data)
     if only:
         graph = graph.only(only)
-    console = Console()
     if dry_run:
-        show_plan(console, graph, folder)
-        return 0
+        return _foretell(graph, out, console)
+    return _run(graph, out, jobs or os.cpu_count() or 1, console)
+
+
+def _foretell(graph: Graph, out: Path, console: Console) -> int:
+    from paper_repro.pipeline.stamps import is_current, last_seconds
+
+    keys, stale = graph.keys(), 0
+    for cell in graph:
+        if not is_current(out, cell, keys[cell.name]):
+            stale += 1
+            seconds = last_seconds(out, cell)
+            before = "" if seconds is None else f"{seconds:8.1f} s last time"
+            console.print(f"  would run  {cell.name:<44}{before}", highlight=False)
+    console.print(f"{stale} of {len(graph)} cells would run, in {out}", highlight=False)
+    return 0
+
+
+def _run(graph: Graph, out: Path, jobs: int, console: Console) -> int:
+    from paper_repro.pipeline.execute import execute
+    from paper_repro.pipeline.screen import Progressing
+
+    watch = Stopwatch()
     with Progressing(console, len(graph)) as screen:
-        outcome = execute(graph, folder, jobs or os.cpu_count() or 1, screen)
-    show_result(console, folder, outcome)
-    return 1 if outcome.missing else 0
+        outcome = execute(graph, out, jobs, screen)
+    _conclude(outcome, graph, out, console)
+    console.print(
+        f"{len(outcome.done)} cells run, {len(outcome.current)} up to date, "
+        f"{len(outcome.failed)} failed, {len(outcome.blocked)} waiting for those; "
+        f"{watch.seconds:.0f} s",
+        highlight=False,
+    )
+    for name, why in outcome.failed.items():
+        console.print(f"  ✗  {name}: {why}", style="red", highlight=False, markup=False)
+    return FAILED if outcome.missing else 0
+
+
+def _conclude(outcome: Outcome, graph: Graph, out: Path, console: Console) -> None:
+    """What the report shows, and where it is."""
+    if "report" not in graph.cells or "report" in outcome.missing:
+        return
+    from paper_repro.cli.claims import table
+
+    console.print(table(json.loads((out / "claims.json").read_text(encoding="utf-8"))))
+    console.print(f"Report: {out / 'report.html'}", highlight=False)

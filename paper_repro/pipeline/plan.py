@@ -142,7 +142,7 @@ class _Experiment:
             name,
             "paper_repro.pipeline.work:stage",
             arguments | {"out": str(self.out / out)} | more,
-            (out,),
+            (out, f"{out}.cost.jsonl"),
             needs,
             sources=_MODEL,
             config=self.about | {part: self.settings[part] for part in ("data", *settings)},

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro.results import read_results
-from t3theory.records import write_json
+from t3theory.records import Stopwatch, make_record, write_json, write_records
 
 __all__ = ["draw", "judge", "stage"]
 
 
-def stage(stage: str, scale: str, **arguments: Any) -> None:
-    """One stage of the language-model experiment at a scale."""
+def stage(stage: str, scale: str, out: str, **arguments: Any) -> None:
+    """One stage of the language-model experiment at a scale, and a record of what it cost."""
     from llm import stages
     from llm.experiment import load_scale
 
-    getattr(stages, stage)(load_scale(scale), **arguments)
+    config, watch = load_scale(scale), Stopwatch()
+    getattr(stages, stage)(config, out=out, **arguments)
+    about = {"scale": config.name, "stage": stage, "method": arguments.get("method")}
+    record = make_record("llm.cost", about, arguments.get("seed"), {}, watch.seconds)
+    write_records(f"{out}.cost.jsonl", [record])
 
 
 def draw(name: str, out: str) -> None:
