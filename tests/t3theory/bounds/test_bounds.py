@@ -44,9 +44,10 @@ def true_errors(mixture: Mixture, f: np.ndarray, temperature: float) -> dict[str
 def slack(bound: Bound, mixture: Mixture, delta: float) -> float:
     """What rounding may cost: relative to the largest number the two sides are made of."""
     if bound.quantity == "forget_error":
-        size = max(bound.value, float(np.max(mixture.forget / mixture.reference)) * 1e-6, 1e-6)
-    else:
-        size = max(bound.value, 1.0, delta / (1 - mixture.gamma) if math.isfinite(delta) else 1.0)
+        # p̂ − p_r is a difference of densities known to 200·1e-16 or so each
+        density = float(np.sum(mixture.forget * mixture.retain / mixture.reference))
+        return RELATIVE * bound.value + 1e-13 * max(density, 1.0)
+    size = max(bound.value, 1.0, delta / (1 - mixture.gamma) if math.isfinite(delta) else 1.0)
     return RELATIVE * size
 
 
