@@ -14,29 +14,36 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoTokenizer
 
-from llm.baselines.train import train_baseline as unlearn
-from llm.encoding import Encoded, encode_pair
+from llm.closing_the_loop import measure_theory
+from llm.costs import measure_cost
 from llm.experiment import BASELINES, TILTS, ExperimentConfig, as_dict
-from llm.features import Features, cache_features
-from llm.fit_head import Evaluation, HeadConfig, fit_head
+from llm.fit_head import Evaluation, fit_head
 from llm.head import LowRankHead
-from llm.model import T3Config, T3ForCausalLM
+from llm.model import T3ForCausalLM
 from llm.pretrain import build_model, pretrain
 from llm.pretrain import train_tokenizer as learn_tokenizer
-from llm.scoring import score_rows
-from llm.selection import chosen, measured_pairs, worth
-from llm.sweep import sweep_losses
-from llm.tofu.data import TofuData, load_tofu
-from llm.tofu.evaluate import evaluate, read_retain_logs, write_logs
+from llm.selection import chosen
+from llm.stage_files import (
+    about,
+    device,
+    encode_rows,
+    head_config,
+    head_features,
+    load_data,
+    load_model,
+    stop_name,
+    t3_config,
+    unlearned,
+)
+from llm.tofu.evaluate import evaluate, write_logs
 from llm.tofu.logs import summary
+from llm.tuning import tune_baseline, tune_tilts
 from t3theory.exceptions import InputError
 from t3theory.records import (
     Stopwatch,
@@ -51,6 +58,8 @@ __all__ = [
     "evaluate_method",
     "fit_heads",
     "load_data",
+    "measure_cost",
+    "measure_theory",
     "train_base",
     "train_baseline",
     "train_tokenizer",
@@ -62,35 +71,6 @@ RECORDS = "records.jsonl"
 """The file in an evaluation's folder that is written last."""
 
 _LOG = logging.getLogger(__name__)
-
-
-def load_data(config: ExperimentConfig, source: str | Path) -> TofuData:
-    """The rows that a scale uses of a source."""
-    data = config.data
-    return load_tofu(source, data.forget, data.forget_authors, data.retain_authors)
-
-
-def load_model(folder: str | Path) -> tuple[PreTrainedModel, Any]:
-    """A model and its tokenizer, from a folder that a stage wrote."""
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder).eval()
-        return model.to(_device()), AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{folder}: expected a model and its tokenizer, {reason}") from error
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _encode(tokenizer: Any, rows: Sequence[Mapping[str, Any]]) -> list[Encoded]:
-    return [encode_pair(tokenizer, row["question"], row["answer"]) for row in rows]
-
-
-def _about(config: ExperimentConfig, data: TofuData, **more: Any) -> dict[str, Any]:
-    """The configuration of a record: scale, data, and what is particular to it."""
-    return {"scale": config.name, "data": data.name, "data_hash": data.content_hash} | more
 
 
 def train_tokenizer(config: ExperimentConfig, source: str | Path, out: str | Path) -> None:
@@ -126,8 +106,9 @@ def train_base(
         raise InputError(f"model {which!r}: expected 'full' or 'retain'")
     data, out = load_data(config, source), Path(out)
     tokens = AutoTokenizer.from_pretrained(tokenizer)
-    rows = _encode(tokens, getattr(data, which) + data.knowledge)
-    model = build_model(config.base, tokens, seed).to(_device())
+    rows = encode_rows(tokens, getattr(data, which) + data.knowledge)
+    model: Any = build_model(config.base, tokens, seed)
+    model.to(device())
     key = config_hash(as_dict(config.base), seed, rows, source_hash("llm/pretrain.py"))
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     loss = pretrain(model, rows, config.base, seed, checkpoint, key)
@@ -135,35 +116,6 @@ def train_base(
     tokens.save_pretrained(out)
     model.save_pretrained(out)
     checkpoint.unlink(missing_ok=True)
-
-
-def _features(
-    model: PreTrainedModel, tokenizer: Any, data: TofuData, batch_size: int
-) -> tuple[Features, Features]:
-    """Pooled states of the retain and of the forget answers, from one pass."""
-    retain, forget = _encode(tokenizer, data.retain), _encode(tokenizer, data.forget)
-    both = cache_features(model, retain + forget, batch_size=batch_size)
-    return both.select(range(len(retain))), both.select(range(len(retain), len(both)))
-
-
-def head_config(config: ExperimentConfig, seed: int) -> HeadConfig:
-    """How the head is trained at this scale: until the last stop."""
-    head = config.head
-    return HeadConfig(
-        rank=head.rank,
-        learning_rate=head.learning_rate,
-        weight_decay=head.weight_decay,
-        steps=head.steps,
-        batch_pairs=head.batch_size,
-        stop_at_risk=min(head.stops),
-        evaluate_every=head.evaluate_every,
-        seed=seed,
-    )
-
-
-def stop_name(stop: float) -> str:
-    """The folder of the head that was stopped at this risk."""
-    return f"risk-{stop:g}"
 
 
 def fit_heads(
@@ -179,7 +131,7 @@ def fit_heads(
     """
     data, out = load_data(config, source), Path(out)
     model, tokenizer = load_model(base)
-    retain, forget = _features(model, tokenizer, data, config.evaluation.batch_size)
+    retain, forget = head_features(model, tokenizer, data, config.evaluation.batch_size)
     met: dict[float, tuple[Evaluation, LowRankHead]] = {}
 
     def keep(evaluation: Evaluation, head: LowRankHead) -> None:
@@ -194,155 +146,6 @@ def fit_heads(
         T3ForCausalLM(model, head.requires_grad_(False)).save_pretrained(out / stop_name(stop))
         kept[stop_name(stop)] = {"step": evaluation.step, "risk": evaluation.risk}
     write_json(out / "heads.json", kept)
-
-
-def load_heads(
-    config: ExperimentConfig, heads: str | Path, base: PreTrainedModel
-) -> dict[float, LowRankHead]:
-    """The heads that `fit_heads` kept, by stop."""
-    return {
-        stop: T3ForCausalLM.from_pretrained(Path(heads) / stop_name(stop), base=base).head
-        for stop in config.head.stops
-    }
-
-
-def candidates(config: ExperimentConfig, method: str) -> list[dict[str, Any]]:
-    """The settings of T3 that the tuning seed chooses from, for a method of `TILTS`."""
-    tilt = config.tilt
-    stops = config.head.stops if method != "tempering" else config.head.stops[:1]
-    temperatures = tilt.temperatures if method != "guidance" else (1.0,)
-    scale = tilt.guidance_scale if method != "tempering" else 0.0
-    gate = "hard" if method == "t3-gated" else "none"
-    return [
-        {"stop": stop, "temperature": temperature, "guidance_scale": scale, "gate": gate}
-        for stop in stops
-        for temperature in temperatures
-    ]
-
-
-def t3_config(config: ExperimentConfig, setting: Mapping[str, Any]) -> T3Config:
-    """The decoding that a setting (an element of `candidates`) describes."""
-    return T3Config(
-        temperature=setting["temperature"],
-        guidance_scale=setting["guidance_scale"],
-        gate=setting["gate"],
-        gate_threshold=config.tilt.gate_threshold,
-    )
-
-
-def _truth_ratios(retain_logs: str | Path) -> list[float]:
-    rows = read_retain_logs(retain_logs)["forget_truth_ratio"]["value_by_index"]
-    return [row["score"] for row in rows.values()]
-
-
-def tune_tilts(
-    config: ExperimentConfig,
-    source: str | Path,
-    seed: int,
-    base: str | Path,
-    heads: str | Path,
-    retain_logs: str | Path,
-    out: str | Path,
-) -> None:
-    """Measure every candidate of every method of `TILTS`, and the full model, from one pass.
-
-    Args:
-        base, heads: folders of the full model and of its heads.
-        retain_logs: folder of the retain model's evaluation.
-        out: JSON Lines file of "llm.tuning" records, which `chosen` reads.
-    """
-    data = load_data(config, source)
-    model, tokenizer = load_model(base)
-    tried = [(m, s) for m in TILTS for s in candidates(config, m)]
-    plain = {
-        "stop": config.head.stops[0],
-        "temperature": 1.0,
-        "guidance_scale": 0.0,
-        "gate": "none",
-    }
-    tried.insert(0, ("full", plain))
-    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
-    losses = sweep_losses(
-        model,
-        pairs,
-        [(stop_name(s["stop"]), t3_config(config, s)) for _, s in tried],
-        {stop_name(k): head for k, head in load_heads(config, heads, model).items()},
-        config.evaluation.batch_size,
-    )
-    ratios = _truth_ratios(retain_logs)
-    write_records(
-        out,
-        [
-            _tuning_record(config, data, method, setting, seed, row, ratios)
-            for (method, setting), row in zip(tried, losses, strict=True)
-        ],
-    )
-
-
-def _tuning_record(
-    config: ExperimentConfig,
-    data: TofuData,
-    method: str,
-    setting: Mapping[str, Any],
-    seed: int,
-    losses: np.ndarray,
-    retain_truth_ratios: Sequence[float],
-) -> dict[str, Any]:
-    about = _about(config, data, method=method, setting=dict(setting))
-    return make_record("llm.tuning", about, seed, worth(losses, data, retain_truth_ratios))
-
-
-def tune_baseline(
-    config: ExperimentConfig,
-    source: str | Path,
-    seed: int,
-    method: str,
-    base: str | Path,
-    retain_logs: str | Path,
-    out: str | Path,
-) -> None:
-    """Measure every learning rate and number of epochs of one trained baseline.
-
-    Args as `tune_tilts`; `method` is one of `BASELINES`.
-    """
-    data = load_data(config, source)
-    tokenizer, records = load_model(base)[1], []
-    ratios = _truth_ratios(retain_logs)
-    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
-
-    def losses(model: Any) -> np.ndarray:
-        scores = score_rows(model, pairs, tokenizer.pad_token_id, config.evaluation.batch_size)
-        return np.array([score.loss for score in scores])
-
-    model = load_model(base)[0]
-    records.append(_tuning_record(config, data, "full", {}, seed, losses(model), ratios))
-    for rate in config.baseline.learning_rates:
-
-        def measure(epoch: int, model: Any, rate: float = rate) -> None:
-            if epoch in config.baseline.epochs:
-                setting = {"learning_rate": rate, "epochs": epoch}
-                records.append(
-                    _tuning_record(config, data, method, setting, seed, losses(model), ratios)
-                )
-
-        _unlearn(config, data, seed, method, base, rate, max(config.baseline.epochs), measure)
-    write_records(out, records)
-
-
-def _unlearn(
-    config: ExperimentConfig,
-    data: TofuData,
-    seed: int,
-    method: str,
-    base: str | Path,
-    learning_rate: float,
-    epochs: int,
-    on_epoch: Any = None,
-) -> tuple[PreTrainedModel, Any]:
-    model, tokenizer = load_model(base)
-    forget, retain = _encode(tokenizer, data.forget), _encode(tokenizer, data.retain)
-    unlearn(model, method, forget, retain, config.baseline, learning_rate, epochs, seed, on_epoch)
-    return model, tokenizer
 
 
 def train_baseline(
@@ -362,7 +165,7 @@ def train_baseline(
     """
     setting = chosen(tuning, method, config)
     data = load_data(config, source)
-    model, tokenizer = _unlearn(config, data, seed, method, base, **setting)
+    model, tokenizer = unlearned(config, data, seed, method, base, **setting)
     tokenizer.save_pretrained(out)
     model.save_pretrained(out)
 
@@ -394,15 +197,14 @@ def evaluate_method(
     data, out, clock = load_data(config, source), Path(out), Stopwatch()
     found, tokenizer = load_model(model)
     total = sum(p.numel() for p in found.parameters())
-    setting = chosen(_given(tuning, "tuning", method), method, config) if tuning else {}
+    tuned = method in TILTS + BASELINES
+    setting = chosen(_given(tuning, "tuning", method), method, config) if tuned else {}
     trained = total
     if method in TILTS:
         adapter = Path(_given(heads, "heads", method)) / stop_name(setting["stop"])
-        t3 = T3ForCausalLM.from_pretrained(adapter, base=found)
-        trained = sum(p.numel() for p in t3.head.parameters())
-        found = T3ForCausalLM(found, t3.head, t3_config(config, setting)).eval()
-    elif method in BASELINES:
-        _given(tuning, "tuning", method)
+        head = T3ForCausalLM.from_pretrained(adapter, base=found).head
+        trained = sum(p.numel() for p in head.parameters())
+        found = T3ForCausalLM(found, head, t3_config(config, setting)).eval()
     evaluation = evaluate(
         found,
         tokenizer,
@@ -414,8 +216,8 @@ def evaluate_method(
     )
     write_logs(evaluation, out)
     values = _values(evaluation) | {"trained_parameters": trained, "total_parameters": total}
-    about = _about(config, data, method=method, **setting)
-    record = make_record("llm.evaluation", about, seed, values, clock.seconds)
+    described = about(config, data, method=method, **setting)
+    record = make_record("llm.evaluation", described, seed, values, clock.seconds)
     write_records(out / RECORDS, [record])
 
 

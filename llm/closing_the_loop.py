@@ -1,0 +1,158 @@
+"""The theory's quantities on the language model, where the retain model is known.
+
+Contexts are the positions that predict answer tokens. In the world that the bounds speak of
+
+    retain contexts   weight 1−γ    y ~ p_r(·|c), the retain model         f* = 1
+    forget contexts   weight γ      y = the memorised token                f* = 0
+
+uniform over the answer tokens of each kind, γ the share of forget tokens. (No prefix is of
+both kinds: every question names its author.) All sums over the vocabulary are exact.
+
+* excess risk δ(f) = (1−γ) E_r Σ_y p_r(y|c) log 1/f(y|c) + γ E_f log 1/(1−f(y|c));
+* retain error = E_r KL(p_r(·|c) ‖ p̂(·|c)), nats a token; by the chain rule (L) a text's is
+  the sum over its tokens;
+* forget error = E_f |p_r(y|c) − p̂(y|c)| at the memorised token, probabilities;
+* the bound of B and L: a retain error of at most δ/(1−γ) for T = 1 on the exact mixture. The
+  full model is not exactly the mixture: its own retain error is recorded beside ("full").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+from transformers import PreTrainedModel
+
+from llm.encoding import Encoded
+from llm.experiment import TILTS, ExperimentConfig
+from llm.head import LowRankHead
+from llm.model import T3Config
+from llm.selection import chosen
+from llm.stage_files import about, encode_rows, load_data, load_heads, load_model, t3_config
+from llm.sweep import answer_states
+from llm.tilt import tilt
+from t3theory.bounds.guidance import retain_rate
+from t3theory.records import Stopwatch, make_record, write_records
+
+__all__ = ["measure_theory"]
+
+PLAIN = T3Config(temperature=1.0, guidance_scale=0.0)
+"""Decoding that leaves the full model as it is."""
+
+
+def measure_theory(
+    config: ExperimentConfig,
+    source: str | Path,
+    seed: int,
+    full: str | Path,
+    retain: str | Path,
+    heads: str | Path,
+    tuning: str | Path,
+    out: str | Path,
+) -> None:
+    """Errors of the full model and of each tilting method; excess risk; guidance's bound.
+
+    Args:
+        full, retain: folders of the two models. heads: from `fit_heads`.
+        tuning: from `tune_tilts`: the settings measured are those that it chose.
+        out: JSON Lines file, one record of kind "llm.theory" for "full" and each of `TILTS`.
+    """
+    data, watch = load_data(config, source), Stopwatch()
+    model, tokenizer = load_model(full)
+    target, _ = load_model(retain)
+    by_stop = load_heads(config, heads, model)
+    settings: dict[str, dict[str, Any]] = {m: chosen(tuning, m, config) for m in TILTS}
+    decoders = {m: (by_stop[s["stop"]], t3_config(config, s)) for m, s in settings.items()}
+    decoders["full"] = (by_stop[config.head.stops[0]], PLAIN)
+    settings["full"] = {}
+    kept = encode_rows(tokenizer, data.retain)
+    lost = encode_rows(tokenizer, data.forget)
+    batch = config.evaluation.batch_size
+    on_retain = _measure(model, target, kept, decoders, batch, _retain_terms)
+    on_forget = _measure(model, target, lost, decoders, batch, _forget_terms)
+    records = []
+    for method, setting in settings.items():
+        values = _summary(on_retain[method], on_forget[method], method)
+        described = about(config, data, method=method, **setting)
+        records.append(make_record("llm.theory", described, seed, values, watch.seconds))
+    write_records(out, records)
+
+
+Terms = Mapping[str, Float[np.ndarray, "tokens 3"]]
+"""For each method, of each answer token: its row, its error, its log-loss under the head."""
+
+
+def _retain_terms(
+    log_r: Tensor, scores: Tensor, log_odds: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """KL(p_r‖p̂) and E_{p_r}[−log f], nats, of each retain context."""
+    log_q = torch.log_softmax(scores, dim=-1)
+    p_r = log_r.exp()
+    return (p_r * (log_r - log_q)).sum(-1), -(p_r * logsigmoid(log_odds)).sum(-1)
+
+
+def _forget_terms(
+    log_r: Tensor, scores: Tensor, log_odds: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """|p_r − p̂| and −log(1−f) at the memorised token of each forget context."""
+    at = targets[:, None]
+    log_q = torch.log_softmax(scores, dim=-1).gather(1, at)
+    error = (log_r.gather(1, at).exp() - log_q.exp()).abs()[:, 0]
+    return error, -logsigmoid(-log_odds.gather(1, at))[:, 0]
+
+
+def _measure(
+    model: PreTrainedModel,
+    target: PreTrainedModel,
+    rows: Sequence[Encoded],
+    decoders: Mapping[str, tuple[LowRankHead, T3Config]],
+    batch_size: int,
+    terms: Any,
+) -> Terms:
+    found: dict[str, list[np.ndarray]] = {method: [] for method in decoders}
+    both = (answer_states(m, rows, batch_size) for m in (model, target))
+    for ours, theirs in zip(*both, strict=True):
+        log_r = torch.log_softmax(theirs.logits.to(torch.float32), dim=-1)
+        for method, (head, decoding) in decoders.items():
+            with torch.inference_mode():
+                log_odds = head(ours.pooled)
+                scores = tilt(ours.logits, log_odds, decoding)
+                error, loss = terms(log_r, scores, log_odds, ours.targets)
+            columns = [x.cpu().double().numpy() for x in (ours.rows, error, loss)]
+            found[method].append(np.stack(columns, axis=1))
+    return {method: np.concatenate(parts) for method, parts in found.items()}
+
+
+def _per_row(tokens: Float[np.ndarray, "tokens 3"]) -> Float[np.ndarray, " rows"]:
+    """Sum of the error over each row's tokens."""
+    return np.bincount(tokens[:, 0].astype(int), weights=tokens[:, 1])
+
+
+def _summary(
+    retain: Float[np.ndarray, "tokens 3"], forget: Float[np.ndarray, "tokens 3"], method: str
+) -> dict[str, float]:
+    gamma = len(forget) / (len(retain) + len(forget))
+    texts = _per_row(retain)
+    values = {
+        "gamma": gamma,
+        "retain_tokens": len(retain),
+        "forget_tokens": len(forget),
+        "retain_error": float(retain[:, 1].mean()),
+        "retain_error_text": float(texts.mean()),
+        "retain_error_text_median": float(np.median(texts)),
+        "retain_error_text_p95": float(np.quantile(texts, 0.95)),
+        "forget_error": float(forget[:, 1].mean()),
+    }
+    if method in ("full", "tempering"):
+        return values
+    delta = float((1 - gamma) * retain[:, 2].mean() + gamma * forget[:, 2].mean())
+    values["excess_risk"] = delta
+    if method == "guidance":  # the only one at T = 1
+        values["retain_error_bound"] = retain_rate(delta, gamma)
+    return values

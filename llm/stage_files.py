@@ -1,0 +1,139 @@
+"""What the stages share: the data of a scale, models in folders, heads by the stop they were kept at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from llm.baselines.train import train_baseline as train_by
+from llm.encoding import Encoded, encode_pair
+from llm.experiment import ExperimentConfig
+from llm.features import Features, cache_features
+from llm.fit_head import HeadConfig
+from llm.head import LowRankHead
+from llm.model import T3Config, T3ForCausalLM
+from llm.tofu.data import TofuData, load_tofu
+from llm.tofu.evaluate import read_retain_logs
+from t3theory.exceptions import InputError
+
+__all__ = [
+    "about",
+    "device",
+    "encode_rows",
+    "head_config",
+    "head_features",
+    "load_data",
+    "load_heads",
+    "load_model",
+    "stop_name",
+    "t3_config",
+    "truth_ratios",
+    "unlearned",
+]
+
+
+def load_data(config: ExperimentConfig, source: str | Path) -> TofuData:
+    """The rows that a scale uses of a source."""
+    data = config.data
+    return load_tofu(source, data.forget, data.forget_authors, data.retain_authors)
+
+
+def load_model(folder: str | Path) -> tuple[PreTrainedModel, Any]:
+    """A model and its tokenizer, from a folder that a stage wrote."""
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder).eval()
+        return model.to(device()), AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{folder}: expected a model and its tokenizer, {reason}") from error
+
+
+def device() -> str:
+    """Where models run: "cuda" where there is one, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def encode_rows(tokenizer: Any, rows: Sequence[Mapping[str, Any]]) -> list[Encoded]:
+    """The pairs of some rows as token ids."""
+    return [encode_pair(tokenizer, row["question"], row["answer"]) for row in rows]
+
+
+def about(config: ExperimentConfig, data: TofuData, **more: Any) -> dict[str, Any]:
+    """The configuration of a record: scale, data, and what is particular to it."""
+    return {"scale": config.name, "data": data.name, "data_hash": data.content_hash} | more
+
+
+def stop_name(stop: float) -> str:
+    """The folder of the head that was stopped at this risk."""
+    return f"risk-{stop:g}"
+
+
+def load_heads(
+    config: ExperimentConfig, heads: str | Path, base: PreTrainedModel
+) -> dict[float, LowRankHead]:
+    """The heads that `fit_heads` kept, by stop."""
+    return {
+        stop: T3ForCausalLM.from_pretrained(Path(heads) / stop_name(stop), base=base).head
+        for stop in config.head.stops
+    }
+
+
+def t3_config(config: ExperimentConfig, setting: Mapping[str, Any]) -> T3Config:
+    """The decoding that a setting (an element of `candidates`) describes."""
+    return T3Config(
+        temperature=setting["temperature"],
+        guidance_scale=setting["guidance_scale"],
+        gate=setting["gate"],
+        gate_threshold=config.tilt.gate_threshold,
+    )
+
+
+def truth_ratios(retain_logs: str | Path) -> list[float]:
+    """The retain model's truth ratios on the forget set, row by row, from its evaluation."""
+    rows = read_retain_logs(retain_logs)["forget_truth_ratio"]["value_by_index"]
+    return [row["score"] for row in rows.values()]
+
+
+def unlearned(
+    config: ExperimentConfig,
+    data: TofuData,
+    seed: int,
+    method: str,
+    base: str | Path,
+    learning_rate: float,
+    epochs: int,
+    on_epoch: Callable[[int, PreTrainedModel], None] | None = None,
+) -> tuple[PreTrainedModel, Any]:
+    """The full model after a baseline's training, and its tokenizer."""
+    model, tokenizer = load_model(base)
+    forget, retain = encode_rows(tokenizer, data.forget), encode_rows(tokenizer, data.retain)
+    train_by(model, method, forget, retain, config.baseline, learning_rate, epochs, seed, on_epoch)
+    return model, tokenizer
+
+
+def head_features(
+    model: PreTrainedModel, tokenizer: Any, data: TofuData, batch_size: int
+) -> tuple[Features, Features]:
+    """Pooled states of the retain and of the forget answers, from one pass."""
+    retain, forget = encode_rows(tokenizer, data.retain), encode_rows(tokenizer, data.forget)
+    both = cache_features(model, retain + forget, batch_size=batch_size)
+    return both.select(range(len(retain))), both.select(range(len(retain), len(both)))
+
+
+def head_config(config: ExperimentConfig, seed: int) -> HeadConfig:
+    """How the head is trained at this scale: until the last stop."""
+    head = config.head
+    return HeadConfig(
+        rank=head.rank,
+        learning_rate=head.learning_rate,
+        weight_decay=head.weight_decay,
+        steps=head.steps,
+        batch_pairs=head.batch_size,
+        stop_at_risk=min(head.stops),
+        evaluate_every=head.evaluate_every,
+        seed=seed,
+    )

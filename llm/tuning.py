@@ -1,0 +1,137 @@
+"""The tuning seed's stages: every candidate setting measured, for `llm.selection` to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm.encoding import encode_pair
+from llm.experiment import TILTS, ExperimentConfig
+from llm.scoring import score_rows
+from llm.selection import measured_pairs, worth
+from llm.stage_files import (
+    about,
+    load_data,
+    load_heads,
+    load_model,
+    stop_name,
+    t3_config,
+    truth_ratios,
+    unlearned,
+)
+from llm.sweep import sweep_losses
+from llm.tofu.data import TofuData
+from t3theory.records import make_record, write_records
+
+__all__ = ["candidates", "tune_baseline", "tune_tilts"]
+
+
+def candidates(config: ExperimentConfig, method: str) -> list[dict[str, Any]]:
+    """The settings of T3 that the tuning seed chooses from, for a method of `TILTS`."""
+    tilt = config.tilt
+    stops = config.head.stops if method != "tempering" else config.head.stops[:1]
+    temperatures = tilt.temperatures if method != "guidance" else (1.0,)
+    scale = tilt.guidance_scale if method != "tempering" else 0.0
+    gate = "hard" if method == "t3-gated" else "none"
+    return [
+        {"stop": stop, "temperature": temperature, "guidance_scale": scale, "gate": gate}
+        for stop in stops
+        for temperature in temperatures
+    ]
+
+
+def tune_tilts(
+    config: ExperimentConfig,
+    source: str | Path,
+    seed: int,
+    base: str | Path,
+    heads: str | Path,
+    retain_logs: str | Path,
+    out: str | Path,
+) -> None:
+    """Measure every candidate of every method of `TILTS`, and the full model, from one pass.
+
+    Args:
+        base, heads: folders of the full model and of its heads.
+        retain_logs: folder of the retain model's evaluation.
+        out: JSON Lines file of "llm.tuning" records, which `chosen` reads.
+    """
+    data = load_data(config, source)
+    model, tokenizer = load_model(base)
+    tried = [(m, s) for m in TILTS for s in candidates(config, m)]
+    plain = {
+        "stop": config.head.stops[0],
+        "temperature": 1.0,
+        "guidance_scale": 0.0,
+        "gate": "none",
+    }
+    tried.insert(0, ("full", plain))
+    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
+    losses = sweep_losses(
+        model,
+        pairs,
+        [(stop_name(s["stop"]), t3_config(config, s)) for _, s in tried],
+        {stop_name(k): head for k, head in load_heads(config, heads, model).items()},
+        config.evaluation.batch_size,
+    )
+    ratios = truth_ratios(retain_logs)
+    write_records(
+        out,
+        [
+            _tuning_record(config, data, method, setting, seed, row, ratios)
+            for (method, setting), row in zip(tried, losses, strict=True)
+        ],
+    )
+
+
+def _tuning_record(
+    config: ExperimentConfig,
+    data: TofuData,
+    method: str,
+    setting: Mapping[str, Any],
+    seed: int,
+    losses: np.ndarray,
+    retain_truth_ratios: Sequence[float],
+) -> dict[str, Any]:
+    described = about(config, data, method=method, setting=dict(setting))
+    return make_record("llm.tuning", described, seed, worth(losses, data, retain_truth_ratios))
+
+
+def tune_baseline(
+    config: ExperimentConfig,
+    source: str | Path,
+    seed: int,
+    method: str,
+    base: str | Path,
+    retain_logs: str | Path,
+    out: str | Path,
+) -> None:
+    """Measure every learning rate and number of epochs of one trained baseline.
+
+    Args as `tune_tilts`; `method` is one of `BASELINES`.
+    """
+    data = load_data(config, source)
+    tokenizer, records = load_model(base)[1], []
+    ratios = truth_ratios(retain_logs)
+    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
+
+    def losses(model: Any) -> np.ndarray:
+        scores = score_rows(model, pairs, tokenizer.pad_token_id, config.evaluation.batch_size)
+        return np.array([score.loss for score in scores])
+
+    model = load_model(base)[0]
+    records.append(_tuning_record(config, data, "full", {}, seed, losses(model), ratios))
+    for rate in config.baseline.learning_rates:
+
+        def measure(epoch: int, model: Any, rate: float = rate) -> None:
+            if epoch in config.baseline.epochs:
+                setting = {"learning_rate": rate, "epochs": epoch}
+                records.append(
+                    _tuning_record(config, data, method, setting, seed, losses(model), ratios)
+                )
+
+        unlearned(config, data, seed, method, base, rate, max(config.baseline.epochs), measure)
+    write_records(out, records)

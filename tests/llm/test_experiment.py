@@ -1,0 +1,41 @@
+"""Scales: what is read, and what is said of a mistake."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from llm.experiment import CONFIGS, SCALES, as_dict, load_scale
+from t3theory.exceptions import InputError
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_reads_and_is_json(scale):
+    config = load_scale(scale)
+    assert config.name == scale
+    assert json.loads(json.dumps(as_dict(config)))["base"]["epochs"] == config.base.epochs
+    assert config.tuning_seed not in config.seeds
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs = 30", "epoch = 30", r"\[base\]: unknown epoch; expected .*epochs"),
+        ("epochs = 30\n", "", r"\[base\]: no epochs"),
+        ("tuning_seed = 100", "tuning_seed = 1", r"tuning_seed 1 is also one of the reported"),
+        ("[data]", "[data", r"expected TOML"),
+    ],
+)
+def test_a_mistake_in_a_scale_is_named(tmp_path, old, new, message):
+    text = (CONFIGS / "full.toml").read_text()
+    assert old in text
+    path = tmp_path / "own.toml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        load_scale(path)
+
+
+def test_an_unknown_scale_is_named():
+    with pytest.raises(InputError, match=r"scale 'tiny': expected one of mini, small, full"):
+        load_scale("tiny")

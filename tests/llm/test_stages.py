@@ -1,0 +1,171 @@
+"""The whole experiment, end to end, at a size of seconds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from llm.experiment import BASELINES, TILTS, load_scale
+from llm.selection import choose, chosen
+from llm.stages import (
+    evaluate_method,
+    fit_heads,
+    measure_cost,
+    measure_theory,
+    train_base,
+    train_baseline,
+    train_tokenizer,
+    tune_baseline,
+    tune_tilts,
+)
+from t3theory.exceptions import InputError, RecordError
+from t3theory.records import read_records
+
+SCALE = """
+seeds = [0]
+tuning_seed = 1
+[data]
+forget_authors = 1
+retain_authors = 2
+[base]
+vocab_size = 400
+hidden_size = 32
+intermediate_size = 48
+layers = 1
+heads = 2
+epochs = 12
+batch_size = 8
+learning_rate = 1e-2
+[head]
+rank = 4
+learning_rate = 3e-2
+batch_size = 8
+steps = 400
+stops = [0.6, 0.4]
+[tilt]
+temperatures = [2.0]
+[baseline]
+learning_rates = [1e-3]
+epochs = [1, 2]
+batch_size = 8
+[evaluation]
+batch_size = 64
+max_new_tokens = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder with everything up to tuning, all on one seed, and the configuration."""
+    out = tmp_path_factory.mktemp("run")
+    (out / "own.toml").write_text(SCALE)
+    config = load_scale(out / "own.toml")
+    train_tokenizer(config, "mini", out / "tokenizer")
+    for which in ("full", "retain"):
+        train_base(config, "mini", 0, which, out / "tokenizer", out / which)
+    evaluate_method(config, "mini", 0, "retain", out / "retain", out / "eval-retain")
+    fit_heads(config, "mini", 0, out / "full", out / "heads")
+    logs = out / "eval-retain"
+    tune_tilts(config, "mini", 0, out / "full", out / "heads", logs, out / "tilts.jsonl")
+    tune_baseline(config, "mini", 0, "npo", out / "full", logs, out / "npo.jsonl")
+    return config, out
+
+
+def test_models_are_whole_and_the_checkpoint_is_gone(run):
+    _, out = run
+    for which in ("full", "retain"):
+        assert (out / which / "model.safetensors").is_file()
+        assert not (out / f"{which}.checkpoint").exists()
+
+
+def test_heads_are_kept_in_the_order_of_their_stops(run):
+    _, out = run
+    heads = json.loads((out / "heads" / "heads.json").read_text())
+    assert heads["risk-0.4"]["step"] > heads["risk-0.6"]["step"]
+    for name in heads:
+        assert (out / "heads" / name / "head.safetensors").is_file()
+
+
+def test_the_tuning_seed_measures_every_candidate_once(run):
+    config, out = run
+    methods = [r["config"]["method"] for r in read_records(out / "tilts.jsonl", "llm.tuning")]
+    assert [methods.count(m) for m in ("full", *TILTS)] == [1, 2, 1, 2, 2]
+    assert len(read_records(out / "npo.jsonl", "llm.tuning")) == 3
+    assert chosen(out / "npo.jsonl", "npo", config)["epochs"] in (1, 2)
+    with pytest.raises(RecordError, match=r"expected tuning records of 'full' and 'graddiff'"):
+        chosen(out / "npo.jsonl", "graddiff", config)
+
+
+def test_the_full_model_of_the_sweep_is_the_full_model(run):
+    """Utility from T = 1, s = 0 in the sweep and from plain scoring: two ways to one number."""
+    _, out = run
+    sweep, scored = (
+        next(r for r in read_records(out / f) if r["config"]["method"] == "full")["values"]
+        for f in ("tilts.jsonl", "npo.jsonl")
+    )
+    # float32 losses of a few nats, exponentiated.
+    assert sweep["utility"] == pytest.approx(scored["utility"], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["full", "t3-gated", "npo"])
+def test_an_evaluation_says_what_it_measured(run, method):
+    config, out = run
+    logs, folder = out / "eval-retain", out / f"eval-{method}"
+    model, more = out / "full", {}
+    if method in BASELINES:
+        model, more = out / "npo", {"tuning": out / "npo.jsonl"}
+        train_baseline(config, "mini", 0, "npo", out / "full", out / "npo.jsonl", model)
+    elif method in TILTS:
+        more = {"tuning": out / "tilts.jsonl", "heads": out / "heads"}
+    evaluate_method(config, "mini", 0, method, model, folder, retain_logs=logs, **more)
+    [record] = read_records(folder / "records.jsonl", "llm.evaluation")
+    assert record["config"]["method"] == method
+    assert record["config"]["scale"] == "own"
+    values = record["values"]
+    assert 0 <= values["forget_quality"] <= 1
+    assert 0 <= values["model_utility"] <= 1
+    assert (values["trained_parameters"] < values["total_parameters"]) == (method in TILTS)
+    assert (folder / "TOFU_SUMMARY.json").is_file()
+
+
+def test_what_a_method_needs_is_named(run):
+    config, out = run
+    with pytest.raises(InputError, match=r"'t3': expected tuning"):
+        evaluate_method(config, "mini", 0, "t3", out / "full", out / "x")
+    with pytest.raises(InputError, match=r"model 'half': expected 'full' or 'retain'"):
+        train_base(config, "mini", 0, "half", out / "tokenizer", out / "x")
+    with pytest.raises(InputError, match=r"expected a model and its tokenizer"):
+        fit_heads(config, "mini", 0, out / "nothing", out / "x")
+
+
+def test_theory_and_costs_leave_their_records(run):
+    config, out = run
+    measure_theory(
+        config, "mini", 0, out / "full", out / "retain", out / "heads", out / "tilts.jsonl",
+        out / "theory.jsonl",
+    )  # fmt: skip
+    found = {r["config"]["method"]: r["values"] for r in read_records(out / "theory.jsonl")}
+    assert set(found) == {"full", *TILTS}
+    for values in found.values():
+        assert values["retain_error"] >= 0
+        assert 0 <= values["forget_error"] <= 1
+        # The chain rule: the text's error is the token's times the mean number of tokens (20 pairs).
+        tokens = values["retain_tokens"] / 20
+        assert values["retain_error_text"] == pytest.approx(values["retain_error"] * tokens)
+    measure_cost(config, "mini", 0, "t3", out / "full", out / "t3.cost.jsonl")
+    measure_cost(config, "mini", 0, "npo", out / "full", out / "npo.cost.jsonl", out / "npo.jsonl")
+    [t3], [npo] = (read_records(out / f"{m}.cost.jsonl", "llm.cost") for m in ("t3", "npo"))
+    assert t3["config"]["stage"] == "fit_heads"
+    assert npo["config"]["stage"] == "train_baseline"
+    assert 0 < t3["provenance"]["timings"]["caching"] < t3["provenance"]["seconds"]
+
+
+def candidate(name, log10_p, utility):
+    return {"name": name, "values": {"forget_quality_log10_p": log10_p, "utility": utility}}
+
+
+def test_the_choice_is_the_best_forget_quality_among_the_useful():
+    useless, good, poor = candidate("a", 0.0, 0.3), candidate("b", -1.0, 0.6), candidate("c", -9, 1)
+    assert choose([useless, good, poor], 0.7, 0.8)["name"] == "b"
+    assert choose([useless], 0.7, 0.8)["name"] == "a"
