@@ -1,0 +1,78 @@
+"""The table of methods: means over seeds with intervals, as rows and as booktabs LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from figures.statistics import Estimate, group, mean
+
+__all__ = ["COLUMNS", "NAMES", "method_rows", "to_latex"]
+
+COLUMNS = {
+    "forget_quality_log10_p": "forget quality, log₁₀ p ↑",
+    "model_utility": "model utility ↑",
+    "forget_probability": "forget probability",
+    "forget_rouge": "forget ROUGE",
+    "retain_probability": "retain probability ↑",
+    "retain_rouge": "retain ROUGE ↑",
+}
+"""Values of an evaluation record, and the headings they stand under."""
+
+NAMES = {
+    "full": "full model",
+    "retain": "retain model (the target)",
+    "guidance": "guidance (T = 1)",
+    "tempering": "tempering only",
+    "t3": "T3",
+    "t3-gated": "T3, gated",
+    "graddiff": "GradDiff",
+    "npo": "NPO",
+    "simnpo": "SimNPO",
+}
+"""Methods in the table's order."""
+
+Row = dict[str, Any]
+
+
+def method_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """A row for each method that was evaluated: its name, number of seeds, an estimate a column."""
+    found = group(
+        (r for r in records if r["kind"] == "llm.evaluation"), lambda r: r["config"]["method"]
+    )
+    # The tuning seed's retain model served as a yardstick only.
+    reported = {r["seed"] for r in found.get("full", [])}
+    rows = []
+    for method, name in NAMES.items():
+        chosen = [r for r in found.get(method, []) if r["seed"] in reported]
+        if chosen:
+            cells = {
+                key: mean([r["values"][key] for r in chosen])
+                if all(key in r["values"] for r in chosen)
+                else None
+                for key in COLUMNS
+            }
+            rows.append({"method": method, "name": name, "seeds": len(chosen), "cells": cells})
+    return rows
+
+
+def to_latex(rows: Sequence[Row]) -> str:
+    r"""The rows as a booktabs table; `\usepackage{booktabs}` is all it needs."""
+    headings = [h.replace("₁₀", "$_{10}$").replace("↑", r"$\uparrow$") for h in COLUMNS.values()]
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * len(headings)}}}",
+        r"\toprule",
+        " & ".join(["method", *headings]) + r" \\",
+        r"\midrule",
+    ]
+    for row in rows:
+        cells = [_latex_cell(row["cells"][key]) for key in COLUMNS]
+        lines.append(" & ".join([row["name"], *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _latex_cell(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "--"
+    half = (estimate.high - estimate.low) / 2
+    return rf"${estimate.value:.2f} \pm {half:.2f}$"
