@@ -123,7 +123,7 @@ class EvaluationSettings:
 
     batch_size: int
     max_new_tokens: int = 200
-    utility_share: float = 0.8
+    utility_share: float = 0.9
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,15 @@ def test_an_evaluation_says_what_it_measured(run, method):
     assert 0 <= values["model_utility"] <= 1
     assert (values["trained_parameters"] < values["total_parameters"]) == (method in TILTS)
     assert (folder / "TOFU_SUMMARY.json").is_file()
+    # The same seed as the tuning: two ways to the chosen setting's forget quality.
+    file = out / ("tilts.jsonl" if method in (*TILTS, "full") else "npo.jsonl")
+    tuned = {
+        r["values"]["forget_quality"]
+        for r in read_records(file)
+        if r["config"]["method"] == method
+        and (method == "full" or r["config"]["setting"] == chosen(file, method, config))
+    }
+    assert tuned == {values["forget_quality"]}
 
 
 def test_what_a_method_needs_is_named(run):
