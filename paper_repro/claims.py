@@ -222,9 +222,9 @@ def _few_parameters(records: Records, claim: Claim) -> Finding | None:
 
 def _little_time(records: Records, claim: Claim) -> Finding | None:
     heads = {
-        r["seed"]: r["provenance"]["seconds"] for r in _of(records, "llm.cost", stage="fit_heads")
+        r["seed"]: r["provenance"]["seconds"] for r in _of(records, "llm.stage", stage="fit_heads")
     }
-    runs = group(_of(records, "llm.cost", stage="train_baseline"), lambda r: r["config"]["method"])
+    runs = group(_of(records, "llm.stage", stage="train_baseline"), lambda r: r["config"]["method"])
     words, holds = [], True
     for method, found in runs.items():
         ratios = [
@@ -237,6 +237,23 @@ def _little_time(records: Records, claim: Claim) -> Finding | None:
     return Finding(holds, "; ".join(words)) if words else None
 
 
+def _predicts(records: Records, claim: Claim) -> Finding | None:
+    by_method = group(_of(records, "llm.theory"), lambda r: r["config"]["method"])
+    guided = {r["seed"]: r["values"] for r in by_method.get("guidance", [])}
+    t3 = {r["seed"]: r["values"] for r in by_method.get("t3", [])}
+    common = sorted(guided.keys() & t3.keys())
+    if not common:
+        return None
+    used = [guided[s]["retain_error"] / guided[s]["retain_error_bound"] for s in common]
+    errors = [t3[s]["forget_error"] / guided[s]["forget_error"] for s in common]
+    share, ratio = mean(used), geometric_mean(errors)
+    return Finding(
+        max(used) <= 1 and max(errors) < 1,
+        f"guidance's retain error is {share:.2g} of its bound; T3's forget error {ratio:.2g} of "
+        f"guidance's",
+    )
+
+
 JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
     "guidance-succeeds": _guidance_succeeds,
     "guidance-fails-linearly": _fails_linearly,
@@ -246,6 +263,7 @@ JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
     "t3-forgets": _forgets,
     "t3-beats-guidance": _beats,
     "t3-beats-baselines": _beats,
+    "theory-predicts": _predicts,
     "few-parameters": _few_parameters,
     "little-time": _little_time,
 }

@@ -14,6 +14,7 @@ _PLACES = (
     "records/*.jsonl",
     "lm/*/eval/*/records.jsonl",
     "lm/tune/*.jsonl",
+    "lm/*/theory.jsonl",
     "lm/*/*.cost.jsonl",
 )
 

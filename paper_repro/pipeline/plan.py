@@ -99,6 +99,12 @@ class _Experiment:
 
     def _evaluations(self, seed: int) -> Iterator[Cell]:
         yield self._evaluation(seed, "full", "full", ())
+        models = {name: self._at(seed, name) for name in ("full", "retain", "heads")}
+        yield self._cell(
+            f"lm.{seed}.theory", "measure_theory", "tilt", "evaluation",
+            out=f"lm/{seed}/theory.jsonl", needs=(*self._names(seed, *models), "lm.tune.tilts"),
+            seed=seed, tuning="lm/tune/tilts.jsonl", **models,
+        )  # fmt: skip
         for method in TILTS:
             needs = (f"lm.{seed}.heads", "lm.tune.tilts")
             yield self._evaluation(

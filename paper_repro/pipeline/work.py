@@ -19,7 +19,7 @@ def stage(stage: str, scale: str, out: str, **arguments: Any) -> None:
     config, watch = load_scale(scale), Stopwatch()
     getattr(stages, stage)(config, out=out, **arguments)
     about = {"scale": config.name, "stage": stage, "method": arguments.get("method")}
-    record = make_record("llm.cost", about, arguments.get("seed"), {}, watch.seconds)
+    record = make_record("llm.stage", about, arguments.get("seed"), {}, watch.seconds)
     write_records(f"{out}.cost.jsonl", [record])
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from figures.fig_tofu_methods import NAMES
 from figures.statistics import Estimate, group, mean
 
-__all__ = ["COLUMNS", "NAMES", "method_rows", "to_latex"]
+__all__ = ["COLUMNS", "method_rows", "to_latex"]
 
 COLUMNS = {
     "forget_quality_log10_p": "forget quality, log₁₀ p ↑",
@@ -18,19 +19,6 @@ COLUMNS = {
     "retain_rouge": "retain ROUGE ↑",
 }
 """Values of an evaluation record, and the headings they stand under."""
-
-NAMES = {
-    "full": "full model",
-    "retain": "retain model (the target)",
-    "guidance": "guidance (T = 1)",
-    "tempering": "tempering only",
-    "t3": "T3",
-    "t3-gated": "T3, gated",
-    "graddiff": "GradDiff",
-    "npo": "NPO",
-    "simnpo": "SimNPO",
-}
-"""Methods in the table's order."""
 
 Row = dict[str, Any]
 

@@ -1,0 +1,86 @@
+"""The language-model experiment: forget quality and model utility of every method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures import style
+from figures.statistics import group, mean
+
+__all__ = ["KIND", "NAMES", "build", "caption"]
+
+KIND = "llm.evaluation"
+
+NAMES = {
+    "full": "full model",
+    "retain": "retain model (the target)",
+    "guidance": "guidance (T = 1)",
+    "tempering": "tempering only",
+    "t3": "T3",
+    "t3-gated": "T3, gated",
+    "graddiff": "GradDiff",
+    "npo": "NPO",
+    "simnpo": "SimNPO",
+}
+"""Methods from top to bottom, and what they are called."""
+
+Records = Sequence[Mapping[str, Any]]
+_ROLES = {"full": "full", "retain": "retain", "guidance": "guidance", "t3": "t3"}
+_DISTINCT = -1.301
+"""log10 of 0.05: below it the retain model is told apart at that level."""
+
+
+def _reported(records: Records) -> dict[str, Records]:
+    """Method -> its records, in the order of `NAMES`, for seeds on which the full model ran."""
+    seeds = {r["seed"] for r in records if r["config"]["method"] == "full"}
+    found = group(
+        (r for r in records if not seeds or r["seed"] in seeds), lambda r: r["config"]["method"]
+    )
+    return {method: found[method] for method in NAMES if method in found}
+
+
+def build(records: Records) -> Figure:
+    """Two panels that share their rows: a point a seed, the mean as a bar across."""
+    methods = _reported(records)
+    with style.context():
+        fig, (quality, utility) = style.figure(style.PAGE, 12 + 6 * len(methods), columns=2)
+        _strip(quality, methods, "forget_quality_log10_p", "forget quality, log$_{10}$ p")
+        quality.axvline(_DISTINCT, color="0.6", linewidth=0.6, linestyle=":")
+        _strip(utility, methods, "model_utility", "model utility")
+        utility.set_xlim(0, 1)
+        utility.set_yticklabels([])
+    return fig
+
+
+def _strip(axes: Axes, methods: Mapping[str, Records], value: str, label: str) -> None:
+    for row, (method, found) in enumerate(methods.items()):
+        fallback = "gated" if method == "t3-gated" else "other"
+        colour = style.PALETTE[_ROLES.get(method, fallback)]
+        x = [r["values"][value] for r in found]
+        axes.plot(x, [row] * len(x), "o", color=colour, alpha=0.6, clip_on=False)
+        axes.plot([mean(x).value], [row], "|", color=colour, markersize=11, markeredgewidth=1.6)
+    axes.set_yticks(range(len(methods)), [NAMES[m] for m in methods])
+    axes.invert_yaxis()
+    axes.grid(axis="x", linewidth=0.3, color="0.9")
+    axes.set_xlabel(label)
+
+
+def caption(records: Records) -> str:
+    """What is seen, with means over seeds and their intervals."""
+    methods = _reported(records)
+    config = records[0]["config"]
+    seeds = len({r["seed"] for found in methods.values() for r in found})
+    words = "; ".join(
+        f"{NAMES[m]}: {mean([r['values']['forget_quality_log10_p'] for r in found]):.2f}, "
+        f"{mean([r['values']['model_utility'] for r in found]):.3f}"
+        for m, found in methods.items()
+    )
+    return (
+        f"Unlearning on {config['data']}, scale {config['scale']}: points are {seeds} seeds, bars "
+        f"their means; right of the dotted line the retain model is not told apart at the 5% "
+        f"level. Mean log₁₀ p and utility with 95% t intervals: {words}."
+    )
