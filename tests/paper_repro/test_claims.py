@@ -1,0 +1,125 @@
+"""Every claim can come out true, false and not measured; the records decide."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from figures.registry import FIGURES
+from paper_repro.claims import JUDGES, judge_all, read_claims
+from sims.run import run_study
+from t3theory.exceptions import RecordError
+from t3theory.records import make_record
+
+
+def evaluation(method, seed, **values):
+    base = {"trained_parameters": 1000, "total_parameters": 1000, "model_utility": 0.9}
+    return make_record("llm.evaluation", {"method": method}, seed, base | values)
+
+
+def _models():
+    found = []
+    for seed in range(3):
+        found += [
+            evaluation("full", seed, forget_quality=1e-9, forget_quality_log10_p=-9.0),
+            evaluation(
+                "t3", seed, forget_quality=0.5, forget_quality_log10_p=-0.3, trained_parameters=5
+            ),
+        ]
+        found += [
+            evaluation(m, seed, forget_quality=1e-4, forget_quality_log10_p=-4.0 - seed / 10)
+            for m in ("guidance", "graddiff", "npo")
+        ]
+        theory = {
+            "guidance": {"retain_error": 0.01, "retain_error_bound": 0.1, "forget_error": 0.5},
+            "t3": {"retain_error": 0.2, "forget_error": 0.1},
+        }
+        found += [make_record("llm.theory", {"method": m}, seed, v) for m, v in theory.items()]
+        found.append(make_record("llm.stage", {"stage": "fit_heads"}, seed, {}, 1.0 + seed / 100))
+        found.append(
+            make_record(
+                "llm.stage", {"stage": "train_baseline", "method": "npo"}, seed, {}, 9.0 + seed
+            )
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def records():
+    curve = run_study("forget_error_vs_concentration", overrides={"seeds": 4})
+    return curve + run_study("necessity") + _models()
+
+
+def verdicts(records):
+    return {v.name: v.verdict for v in judge_all(records)}
+
+
+def test_good_records_make_every_claim_true(records):
+    assert set(verdicts(records).values()) == {"true"}
+
+
+def _scale(name, factor):
+    def change(record):
+        record["values"][name] *= factor(record) if callable(factor) else factor
+
+    return change
+
+
+def _set(**values):
+    return lambda record: record["values"].update(values)
+
+
+CURVE, NECESSITY, EVALUATION = (
+    "sims.forget_error_vs_concentration",
+    "sims.necessity",
+    "llm.evaluation",
+)
+
+
+@pytest.mark.parametrize(
+    ("claim", "kind", "field", "value", "change"),
+    [
+        ("guidance-succeeds", CURVE, "temperature", 1.0, _scale("retain_error", 1e4)),
+        ("guidance-fails-linearly", CURVE, "temperature", 1.0,
+         _scale("forget_error", lambda r: r["config"]["h"] ** -0.2)),
+        ("t3-rate", CURVE, "temperature", 2.0,
+         _scale("forget_error", lambda r: r["config"]["h"] ** 0.1)),
+        ("tempering-necessary", NECESSITY, "temperature", 1.0,
+         _scale("forget_error", lambda r: r["config"]["h"] ** -0.5)),
+        ("risk-controls-errors", NECESSITY, "h", 1e3, _scale("forget_error", 1e6)),
+        ("t3-forgets", EVALUATION, "method", "t3", _set(forget_quality=0.01)),
+        ("t3-beats-guidance", EVALUATION, "method", "guidance", _set(forget_quality_log10_p=-0.1)),
+        ("t3-beats-baselines", EVALUATION, "method", "npo", _set(forget_quality_log10_p=-0.1)),
+        ("t3-beats-baselines", EVALUATION, "method", "t3", _set(model_utility=0.1)),
+        ("theory-predicts", "llm.theory", "method", "guidance", _set(retain_error_bound=1e-3)),
+        ("few-parameters", EVALUATION, "method", "t3", _set(trained_parameters=20)),
+        ("little-time", "llm.stage", "stage", "fit_heads",
+         lambda r: r["provenance"].update(seconds=100.0)),
+    ],
+)  # fmt: skip
+def test_a_broken_record_turns_the_verdict(records, claim, kind, field, value, change):
+    broken = copy.deepcopy(records)
+    for record in broken:
+        if record["kind"] == kind and record["config"].get(field) == value:
+            change(record)
+    assert verdicts(broken)[claim] == "false"
+
+
+def test_without_its_records_a_claim_is_not_measured(records):
+    found = verdicts([r for r in records if r["kind"].startswith("sims.")])
+    assert found["t3-forgets"] == found["little-time"] == "not measured"
+    assert found["guidance-succeeds"] == "true"
+
+
+def test_a_record_without_a_value_is_named(records):
+    broken = copy.deepcopy(records)
+    steep = (r for r in broken if r["kind"] == NECESSITY and r["config"]["h"] == 1e6)
+    del next(steep)["values"]["forget_error"]
+    with pytest.raises(RecordError, match=r"tempering-necessary.*forget_error"):
+        judge_all(broken)
+
+
+def test_each_claim_has_a_judge_and_figures_that_exist():
+    assert set(JUDGES) == set(read_claims())
+    assert {f for claim in read_claims().values() for f in claim["figures"]} <= set(FIGURES)
