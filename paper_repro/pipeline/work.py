@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro.results import read_results
+from t3theory.exceptions import InputError
 from t3theory.records import Stopwatch, make_record, write_json, write_records
 
 __all__ = ["draw", "judge", "stage"]
@@ -33,6 +34,8 @@ def draw(name: str, out: str) -> None:
 
     module = FIGURES[name]
     records = [r for r in read_results(out) if r["kind"] == module.KIND]
+    if not records:
+        raise InputError(f"figure {name}: no records of kind {module.KIND!r} in {out}")
     save(module.build(records), Path(out) / "figures" / name)
     about = {
         "caption": module.caption(records),
