@@ -26,13 +26,13 @@ def answers():
 
 def test_graddiff(answers):
     """(−2 − 6)/(4 + 2) = −4/3."""
-    assert float(graddiff(answers)) == pytest.approx(-4 / 3, rel=1e-15)
+    assert graddiff(answers).item() == pytest.approx(-4 / 3, rel=1e-15)
 
 
 def test_npo(answers):
     """β = 1/2: (2/β)·mean of log(1 + e^{−1/2}) and log(1 + e^{−2})."""
     expected = 2 * (math.log1p(math.exp(-0.5)) + math.log1p(math.exp(-2.0)))
-    assert float(npo(answers, beta=0.5)) == pytest.approx(expected, rel=1e-14)
+    assert npo(answers, beta=0.5).item() == pytest.approx(expected, rel=1e-14)
 
 
 def test_npo_weighs_each_row_of_gradient_ascent_by_twice_a_sigmoid(answers):
@@ -45,7 +45,7 @@ def test_npo_weighs_each_row_of_gradient_ascent_by_twice_a_sigmoid(answers):
 def test_simnpo(answers):
     """β = 2, γ = 1: mean of log(1 + e^{2·(−1/2)+1}) = log 2 and log(1 + e^{2·(−3)+1})."""
     expected = (math.log(2) + math.log1p(math.exp(-5.0))) / 2
-    assert float(simnpo(answers, beta=2.0, margin=1.0)) == pytest.approx(expected, rel=1e-14)
+    assert simnpo(answers, beta=2.0, margin=1.0).item() == pytest.approx(expected, rel=1e-14)
 
 
 @pytest.mark.parametrize("loss", [graddiff, npo, simnpo])
