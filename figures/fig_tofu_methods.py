@@ -60,9 +60,13 @@ def _strip(axes: Axes, methods: Mapping[str, Records], value: str, label: str) -
     for row, (method, found) in enumerate(methods.items()):
         fallback = "gated" if method == "t3-gated" else "other"
         colour = style.PALETTE[_ROLES.get(method, fallback)]
-        x = [r["values"][value] for r in found]
+        # The retain model is what forget quality compares with: it has none of its own.
+        x = [r["values"][value] for r in found if value in r["values"]]
+        if not x:
+            continue
         axes.plot(x, [row] * len(x), "o", color=colour, alpha=0.6, clip_on=False)
         axes.plot([mean(x).value], [row], "|", color=colour, markersize=11, markeredgewidth=1.6)
+    axes.set_ylim(-0.5, len(methods) - 0.5)
     axes.set_yticks(range(len(methods)), [NAMES[m] for m in methods])
     axes.invert_yaxis()
     axes.grid(axis="x", linewidth=0.3, color="0.9")
@@ -78,6 +82,7 @@ def caption(records: Records) -> str:
         f"{NAMES[m]}: {mean([r['values']['forget_quality_log10_p'] for r in found]):.2f}, "
         f"{mean([r['values']['model_utility'] for r in found]):.3f}"
         for m, found in methods.items()
+        if m != "retain"
     )
     return (
         f"Unlearning on {config['data']}, scale {config['scale']}: points are {seeds} seeds, bars "
