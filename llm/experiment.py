@@ -175,7 +175,7 @@ def load_scale(name: str | Path) -> ExperimentConfig:
         InputError: no such scale or file, no TOML, or an unknown or missing setting.
 
     >>> load_scale("mini").seeds
-    (0, 1, 2)
+    (1, 2, 3)
     """
     path = CONFIGS / f"{name}.toml" if str(name) in SCALES else Path(name)
     if path.suffix != ".toml" or not path.is_file():

@@ -8,7 +8,7 @@ from typing import Any
 from figures.fig_tofu_methods import NAMES
 from figures.statistics import Estimate, group, mean
 
-__all__ = ["COLUMNS", "method_rows", "to_latex"]
+__all__ = ["COLUMNS", "method_rows", "to_latex", "to_markdown"]
 
 COLUMNS = {
     "forget_quality_log10_p": "forget quality, log₁₀ p ↑",
@@ -63,4 +63,24 @@ def _latex_cell(estimate: Estimate | None) -> str:
     if estimate is None:
         return "--"
     half = (estimate.high - estimate.low) / 2
-    return rf"${estimate.value:.2f} \pm {half:.2f}$"
+    return rf"${estimate.value:.2f} \pm {half:.2f}$" if half else f"${estimate.value:.2f}$"
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table, for the README."""
+    lines = [
+        "| " + " | ".join(["method", *COLUMNS.values()]) + " |",
+        "|---" * (1 + len(COLUMNS)) + "|",
+    ]
+    for row in rows:
+        cells = [_markdown_cell(row["cells"][key]) for key in COLUMNS]
+        lines.append("| " + " | ".join([row["name"], *cells]) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _markdown_cell(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    half = (estimate.high - estimate.low) / 2
+    # One seed has no interval.
+    return f"{estimate.value:.2f}" + (f" ± {half:.2f}" if half else "")
