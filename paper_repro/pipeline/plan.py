@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from figures.registry import FIGURES
-from llm.experiment import BASELINES, TILTS, ExperimentConfig, as_dict, load_scale
+from llm.experiment import BASELINES, SCALES, TILTS, ExperimentConfig, as_dict, load_scale
 from llm.tofu.data import load_tofu
 from paper_repro.pipeline.graph import Cell, Graph
 from sims import studies
@@ -45,13 +45,12 @@ def paper(out: Path, scale: str = "mini", data: str = "mini") -> Graph:
 
 
 def _simulations(out: Path, scale: str) -> Iterator[Cell]:
-    known = scale in ("mini", "small", "full")
+    # A scale of one's own says nothing of the studies: they are as in the quickest run.
+    scale = scale if scale in SCALES else "mini"
     for name in studies.names():
         product = f"records/sims.{name}.jsonl"
         arguments = {"name": name, "scale": scale, "out": str(out / product), "progress": False}
-        if known:
-            yield Cell(f"sims.{name}", "sims.run:run_study", arguments, (product,),
-                       sources=_SIMULATION)  # fmt: skip
+        yield Cell(f"sims.{name}", "sims.run:run_study", arguments, (product,), sources=_SIMULATION)
 
 
 class _Experiment:
