@@ -205,10 +205,13 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         inputs = self.base.prepare_inputs_for_generation(
             input_ids, attention_mask=attention_mask, **kwargs
         )
+        ids = inputs.get("input_ids")
+        ids = inputs["inputs_embeds"] if ids is None else ids
         if attention_mask is not None and attention_mask.ndim == 2:
-            ids = inputs.get("input_ids")
-            ids = inputs["inputs_embeds"] if ids is None else ids
             inputs["pooling_mask"] = attention_mask[:, -ids.shape[1] :]
+        elif attention_mask is None:
+            # Without padding `generate` drops the mask; a static cache then makes one of its own.
+            inputs["pooling_mask"] = torch.ones(ids.shape[:2], device=ids.device)
         return inputs
 
     def get_input_embeddings(self) -> nn.Module:

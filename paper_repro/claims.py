@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -165,7 +166,7 @@ def _controls(records: Records, claim: Claim) -> Finding | None:
             # A worst case or a guarantee in probability is another statement.
             if len(letter) == 1 and quantity in values:
                 compared += 1
-                violated += values[quantity] > bound * (1 + claim["rounding"])
+                violated += not values[quantity] <= bound * (1 + claim["rounding"])
     if not compared:
         return None
     share = proportion(violated, compared)
@@ -173,7 +174,15 @@ def _controls(records: Records, claim: Claim) -> Finding | None:
 
 
 def _evaluations(records: Records, method: str) -> dict[int, Mapping[str, Any]]:
-    """Seed -> values of a method."""
+    """Seed -> values of a method.
+
+    Raises:
+        RecordError: a value is not a number; no comparison with it means anything.
+    """
+    for record in _of(records, "llm.evaluation", method=method):
+        for name, value in record["values"].items():
+            if isinstance(value, float) and math.isnan(value):
+                raise RecordError(f"{method}, seed {record['seed']}: {name} is not a number")
     return {r["seed"]: r["values"] for r in _of(records, "llm.evaluation", method=method)}
 
 

@@ -32,7 +32,9 @@ def forget_error(mixture: Mixture, log_q: Array) -> Array:
     # |e^a − e^b| = e^max · (1 − e^{−|a−b|}), so that nearly equal densities keep their digits.
     gap = xp.where(none, xp.zeros_like(high), xp.minimum(a, b) - high)
     distance = xp.where(none, xp.zeros_like(high), -xp.exp(high) * xp.expm1(gap))
-    return xp.sum(mixture.forget * distance)
+    # Densities may overflow where no forget mass is: 0 · inf would be nan.
+    counted = mixture.forget > 0
+    return xp.sum(mixture.forget * xp.where(counted, distance, xp.zeros_like(distance)))
 
 
 def oracle_tilt(mixture: Mixture, temperature: float, guidance_scale: float = 1.0) -> Array:

@@ -70,6 +70,15 @@ def test_caches(architecture, cache, mode):
     assert torch.equal(generate(model, ids, mask, **MODES[mode], **CACHES[cache]), expected)
 
 
+@pytest.mark.parametrize("mask", [None, "ones"])
+def test_a_static_cache_without_padding(mask):
+    """`generate` drops a mask of ones, and the static cache then brings its own."""
+    model, ids = make(), prompts()[0][:, -3:]
+    mask = None if mask is None else torch.ones_like(ids)
+    expected = generate(model, ids, mask, use_cache=False)
+    assert torch.equal(generate(model, ids, mask, **CACHES["static"]), expected)
+
+
 def assisted(model, mode):
     if mode == "prompt lookup":
         return {"prompt_lookup_num_tokens": 3}

@@ -37,7 +37,7 @@ def test_the_page_needs_no_network_and_shows_claims_methods_and_figures(tmp_path
     assert "-1.50" in page
     assert page.count("What made it") == 2
     table = (tmp_path / "tables" / "methods.tex").read_text(encoding="utf-8")
-    assert r"T3 & $-1.50 \pm 0.00$ & $0.75" in table
+    assert r"T3 & $-1.50$ & $0.75" in table
     assert table.count(r"\\") == 3
 
 
