@@ -62,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`t3 claims | head`): nothing is left to say.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        # A path of the user's that cannot be read or written.
+        return _complain(f"{error.filename or words[0]}: {error.strerror or error}", USAGE_ERROR)
 
 
 def _run(name: str, words: list[str]) -> int:
