@@ -8,12 +8,11 @@ import threading
 import time
 import warnings
 
+import distributed
 import pytest
 
 from sims.run import run_study
 from t3theory.exceptions import InputError
-
-distributed = pytest.importorskip("distributed")
 
 NAME = "prior_correction"
 MANY = {"gamma": [0.1, 0.3], "n": 200, "retain_atoms": 8, "seeds": 40}
