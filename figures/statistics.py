@@ -18,29 +18,41 @@ __all__ = ["Estimate", "geometric_mean", "group", "loglog_slope", "mean", "propo
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and an interval around it."""
+    """A number and an interval around it; a single measurement has none: its ends are NaN."""
 
     value: float
     low: float
     high: float
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether more than one measurement stands behind it."""
+        return not math.isnan(self.low)
+
+    @property
+    def half(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
     def __format__(self, spec: str) -> str:
         spec = spec or ".3g"
+        if not self.has_interval:
+            return f"{self.value:{spec}} (one value, no interval)"
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
 def mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """The mean with Student's t interval; no wider than a point for a single value.
+    """The mean with Student's t interval; a single value has no interval.
 
-    >>> f"{mean([1.0, 2.0, 3.0]):.2f}"
-    '2.00 [-0.48, 4.48]'
+    >>> f"{mean([1.0, 2.0, 3.0]):.2f}", f"{mean([1.0]):.2f}"
+    ('2.00 [-0.48, 4.48]', '1.00 (one value, no interval)')
     """
     if not len(values):
         raise InputError("mean: expected at least one value, got none")
     x = np.asarray(values, dtype=np.float64)
     centre = float(x.mean())
     if len(x) == 1:
-        return Estimate(centre, centre, centre)
+        return Estimate(centre, math.nan, math.nan)
     error = float(x.std(ddof=1)) / math.sqrt(len(x))
     half = float(stats.t.ppf((1 + confidence) / 2, len(x) - 1)) * error
     return Estimate(centre, centre - half, centre + half)

@@ -21,9 +21,12 @@ Claim = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Finding:
-    """What the records say: whether the claim holds, and the numbers, with intervals, in words."""
+    """What the records say: whether the claim holds, and the numbers, with intervals, in words.
 
-    holds: bool
+    `holds` is None where the numbers settle nothing, as those of a single seed.
+    """
+
+    holds: bool | None
     evidence: str
 
 
@@ -69,7 +72,7 @@ def _judge(name: str, claim: Claim, records: Records) -> Verdict:
     except KeyError as error:
         raise RecordError(f"claim {name}: a record has no {error}; run its study again") from error
     verdict: Literal["true", "false", "not measured"] = "not measured"
-    if finding is not None:
+    if finding is not None and finding.holds is not None:
         verdict = "true" if finding.holds else "false"
     return Verdict(
         name,
@@ -90,8 +93,24 @@ def _of(records: Records, kind: str, **config: Any) -> list[Mapping[str, Any]]:
     ]
 
 
+def _number(where: Mapping[str, Any], name: str, record: Mapping[str, Any]) -> float:
+    """A number of a record; no comparison with anything else means something."""
+    value = where[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise RecordError(
+            f"a record of kind {record['kind']!r}, seed {record['seed']}: {name} is {value!r}, "
+            "expected a number"
+        )
+    return float(value)
+
+
 def _values(records: Records, name: str) -> list[float]:
-    return [float(r["values"][name]) for r in records]
+    return [_number(r["values"], name, r) for r in records]
+
+
+def _settle(holds: bool, *estimates: Estimate) -> bool | None:
+    """`holds`, or None where an estimate has no interval to judge by."""
+    return holds if all(e.has_interval for e in estimates) else None
 
 
 def _learnt(records: Records) -> list[Mapping[str, Any]]:
@@ -118,7 +137,8 @@ def _guidance_succeeds(records: Records, claim: Claim) -> Finding | None:
     forget, retain = (mean(_values(easy, q)) for q in ("forget_error", "retain_error"))
     holds = max(forget.high, retain.high) <= claim["at_most"]
     return Finding(
-        holds, f"at h = {least:g}: forget error {forget:.2g}, retain error {retain:.2g} nats"
+        _settle(holds, forget, retain),
+        f"at h = {least:g}: forget error {forget:.2g}, retain error {retain:.2g} nats",
     )
 
 
@@ -161,12 +181,13 @@ def _controls(records: Records, claim: Claim) -> Finding | None:
         if not record["kind"].startswith("sims."):
             continue
         values = record["values"]
-        for name, bound in values.items():
+        for name in values:
             quantity, _, letter = name.partition("_upper_")
             # A worst case or a guarantee in probability is another statement.
             if len(letter) == 1 and quantity in values:
+                error, bound = (_number(values, key, record) for key in (quantity, name))
                 compared += 1
-                violated += not values[quantity] <= bound * (1 + claim["rounding"])
+                violated += error > bound * (1 + claim["rounding"])
     if not compared:
         return None
     share = proportion(violated, compared)
@@ -179,11 +200,17 @@ def _evaluations(records: Records, method: str) -> dict[int, Mapping[str, Any]]:
     Raises:
         RecordError: a value is not a number; no comparison with it means anything.
     """
-    for record in _of(records, "llm.evaluation", method=method):
+    found = _of(records, "llm.evaluation", method=method)
+    for record in found:
         for name, value in record["values"].items():
             if isinstance(value, float) and math.isnan(value):
                 raise RecordError(f"{method}, seed {record['seed']}: {name} is not a number")
-    return {r["seed"]: r["values"] for r in _of(records, "llm.evaluation", method=method)}
+    return {r["seed"]: r["values"] for r in found}
+
+
+def _for_every_seed(holds: bool, seeds: int) -> bool | None:
+    """A statement about every seed: refuted by one, not shown by one."""
+    return holds if seeds > 1 or not holds else None
 
 
 def _forgets(records: Records, claim: Claim) -> Finding | None:
@@ -194,7 +221,7 @@ def _forgets(records: Records, claim: Claim) -> Finding | None:
     holds = min(ours) > claim["p_value"] > max(theirs)
     seeds = f"{len(ours)} seed{'s' * (len(ours) != 1)}"
     return Finding(
-        holds,
+        _for_every_seed(holds, len(ours)),
         f"forget quality {min(ours):.2g} to {max(ours):.2g} over {seeds}; "
         f"full model at most {max(theirs):.2g}",
     )
@@ -202,23 +229,22 @@ def _forgets(records: Records, claim: Claim) -> Finding | None:
 
 def _beats(records: Records, claim: Claim) -> Finding | None:
     t3, full = _evaluations(records, "t3"), _evaluations(records, "full")
-    words, holds = [], True
+    words, gains, key = [], [], "forget_quality_log10_p"
     for method in claim["against"]:
         other = _evaluations(records, method)
         seeds = sorted(t3.keys() & other.keys())
         if not seeds:
             return None
-        key = "forget_quality_log10_p"
         gain = mean([t3[s][key] - other[s][key] for s in seeds])
-        # One seed has no interval: nothing is shown by it.
-        holds = holds and len(seeds) > 1 and gain.low > 0
+        gains.append(gain)
         words.append(f"Δ log₁₀ p against {method}: {gain:.2f}")
     common = sorted(t3.keys() & full.keys())
     if not common:
         return None
     kept = mean([t3[s]["model_utility"] / full[s]["model_utility"] for s in common])
     words.append(f"utility kept: {kept:.3f}")
-    return Finding(holds and kept.low >= claim["utility_share"], "; ".join(words))
+    holds = kept.low >= claim["utility_share"] and all(gain.low > 0 for gain in gains)
+    return Finding(_settle(holds, kept, *gains), "; ".join(words))
 
 
 def _few_parameters(records: Records, claim: Claim) -> Finding | None:
@@ -230,37 +256,44 @@ def _few_parameters(records: Records, claim: Claim) -> Finding | None:
 
 
 def _little_time(records: Records, claim: Claim) -> Finding | None:
-    heads = {
-        r["seed"]: r["provenance"]["seconds"] for r in _of(records, "llm.stage", stage="fit_heads")
-    }
+    heads = {r["seed"]: _seconds(r) for r in _of(records, "llm.stage", stage="fit_heads")}
     runs = group(_of(records, "llm.stage", stage="train_baseline"), lambda r: r["config"]["method"])
-    words, holds = [], True
+    words, ratios = [], []
     for method, found in runs.items():
-        ratios = [
-            heads[r["seed"]] / r["provenance"]["seconds"] for r in found if r["seed"] in heads
-        ]
-        if ratios:
-            ratio = geometric_mean(ratios)
-            holds = holds and ratio.high < claim["at_most"]
-            words.append(f"{ratio:.2f} of {method}'s time")
-    return Finding(holds, "; ".join(words)) if words else None
+        common = [heads[r["seed"]] / _seconds(r) for r in found if r["seed"] in heads]
+        if common:
+            ratios.append(geometric_mean(common))
+            words.append(f"{ratios[-1]:.2f} of {method}'s time")
+    if not ratios:
+        return None
+    holds = all(ratio.high < claim["at_most"] for ratio in ratios)
+    return Finding(_settle(holds, *ratios), "; ".join(words))
+
+
+def _seconds(record: Mapping[str, Any]) -> float:
+    return _number(record["provenance"], "seconds", record)
 
 
 def _predicts(records: Records, claim: Claim) -> Finding | None:
-    by_method = group(_of(records, "llm.theory"), lambda r: r["config"]["method"])
-    guided = {r["seed"]: r["values"] for r in by_method.get("guidance", [])}
-    t3 = {r["seed"]: r["values"] for r in by_method.get("t3", [])}
+    guided, t3 = (
+        {r["seed"]: r for r in _of(records, "llm.theory", method=m)} for m in ("guidance", "t3")
+    )
     common = sorted(guided.keys() & t3.keys())
     if not common:
         return None
-    used = [guided[s]["retain_error"] / guided[s]["retain_error_bound"] for s in common]
-    errors = [t3[s]["forget_error"] / guided[s]["forget_error"] for s in common]
+    ours, theirs = ([found[s] for s in common] for found in (t3, guided))
+    used = _ratios(theirs, "retain_error", theirs, "retain_error_bound")
+    errors = _ratios(ours, "forget_error", theirs, "forget_error")
     share, ratio = mean(used), geometric_mean(errors)
     return Finding(
-        max(used) <= 1 and max(errors) < 1,
+        _for_every_seed(max(used) <= 1 and max(errors) < 1, len(common)),
         f"guidance's retain error is {share:.2g} of its bound; T3's forget error {ratio:.2g} of "
         f"guidance's",
     )
+
+
+def _ratios(above: Records, name: str, below: Records, other: str) -> list[float]:
+    return [a / b for a, b in zip(_values(above, name), _values(below, other), strict=True)]
 
 
 JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {

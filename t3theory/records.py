@@ -43,6 +43,8 @@ __all__ = [
 PACKAGES = ("numpy", "scipy", "torch", "transformers", "tokenizers", "matplotlib")
 """Distributions whose versions a record states, when installed."""
 
+_FIELDS = {"kind": str, "config": dict, "values": dict, "provenance": dict}
+
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -197,7 +199,8 @@ def read_records(path: str | Path, kind: str | None = None) -> list[dict[str, An
     """The records of a file, or those of one kind.
 
     Raises:
-        RecordError: the file is missing, a line is cut short, or a line is not a record.
+        RecordError: the file is missing, a line is cut short, or a line is not a record: a
+            kind in words, and `config`, `values` and `provenance` objects.
     """
     path = Path(path)
     try:
@@ -217,6 +220,12 @@ def read_records(path: str | Path, kind: str | None = None) -> list[dict[str, An
             ) from error
         if missing:
             raise RecordError(f"{path}:{number}: the record has no {', '.join(sorted(missing))}")
+        for field, expected in _FIELDS.items():
+            if not isinstance(record[field], expected):
+                raise RecordError(
+                    f"{path}:{number}: the record's {field} is {json.dumps(record[field])}; "
+                    f"expected {'text' if expected is str else 'an object'}"
+                )
         if kind is None or record["kind"] == kind:
             records.append(record)
     return records

@@ -62,8 +62,8 @@ def to_latex(rows: Sequence[Row]) -> str:
 def _latex_cell(estimate: Estimate | None) -> str:
     if estimate is None:
         return "--"
-    half = (estimate.high - estimate.low) / 2
-    return rf"${estimate.value:.2f} \pm {half:.2f}$" if half else f"${estimate.value:.2f}$"
+    half = rf" \pm {estimate.half:.2f}" if estimate.has_interval else ""
+    return f"${estimate.value:.2f}{half}$"
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
@@ -81,6 +81,5 @@ def to_markdown(rows: Sequence[Row]) -> str:
 def _markdown_cell(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
-    half = (estimate.high - estimate.low) / 2
-    # One seed has no interval.
-    return f"{estimate.value:.2f}" + (f" ± {half:.2f}" if half else "")
+    half = f" ± {estimate.half:.2f}" if estimate.has_interval else ""
+    return f"{estimate.value:.2f}{half}"

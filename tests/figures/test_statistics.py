@@ -32,8 +32,11 @@ def test_mean_intervals_cover(centre):
     assert abs(hits / 400 - 0.95) < 0.033
 
 
-def test_a_single_value_is_its_own_interval():
-    assert mean([2.0]) == geometric_mean([2.0]).__class__(2.0, 2.0, 2.0)
+def test_a_single_value_has_no_interval():
+    for one in (mean([2.0]), geometric_mean([2.0])):
+        assert one.value == pytest.approx(2.0, rel=1e-15)
+        assert not one.has_interval
+    assert mean([2.0, 2.0]).has_interval
 
 
 def test_proportion_at_the_ends():

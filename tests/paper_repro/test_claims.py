@@ -112,6 +112,37 @@ def test_without_its_records_a_claim_is_not_measured(records):
     assert found["guidance-succeeds"] == "true"
 
 
+def test_one_seed_shows_nothing_but_what_it_refutes(records):
+    one = [r for r in copy.deepcopy(records) if r["seed"] == 0 or r["kind"].startswith("sims.")]
+    found = {v.name: v for v in judge_all(one)}
+    for name in ("t3-forgets", "t3-beats-guidance", "t3-beats-baselines", "theory-predicts",
+                 "little-time"):  # fmt: skip
+        assert found[name].verdict == "not measured"
+    assert "one value, no interval" in found["t3-beats-guidance"].evidence
+    for record in one:
+        if record["kind"] == EVALUATION and record["config"]["method"] == "t3":
+            record["values"]["forget_quality"] = 0.01
+    assert verdicts(one)["t3-forgets"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "field", "said"),
+    [
+        ("llm.theory", "values", "forget_error", "forget_error"),
+        ("llm.stage", "provenance", "seconds", "seconds"),
+        (CURVE, "values", "retain_error", "retain_error"),
+    ],
+)
+@pytest.mark.parametrize("value", [float("nan"), None, "much"])
+def test_what_is_not_a_number_is_named(records, kind, part, field, said, value):
+    broken = copy.deepcopy(records)
+    for record in broken:
+        if record["kind"] == kind and field in record[part]:
+            record[part][field] = value
+    with pytest.raises(RecordError, match=said):
+        judge_all(broken)
+
+
 def test_a_record_without_a_value_is_named(records):
     broken = copy.deepcopy(records)
     steep = (r for r in broken if r["kind"] == NECESSITY and r["config"]["h"] == 1e6)
