@@ -22,11 +22,15 @@ __all__ = [
     "Array",
     "as_float_array",
     "first_violation",
+    "log",
     "log1mexp",
     "log_sigmoid",
     "logaddexp",
     "logsumexp",
     "namespace",
+    "on_host",
+    "plain",
+    "require",
     "xlogy",
 ]
 
@@ -56,6 +60,18 @@ def as_float_array(x: Array, xp: Any | None = None) -> Array:
     return xp.astype(x, xp.float32) if xp.finfo(x.dtype).bits < 32 else x
 
 
+def plain(x: Array) -> Array:
+    """A number of any kind (NumPy's scalars and 0-d arrays too) as a float; arrays as they are."""
+    if isinstance(x, int | float) or (array_api_compat.is_numpy_array(x) and x.ndim == 0):
+        return float(x)
+    return x
+
+
+def on_host(x: Array) -> bool:
+    """Whether looking at the values of `x` waits for no device: it is a float or NumPy's."""
+    return isinstance(x, float) or array_api_compat.is_numpy_array(x)
+
+
 def first_violation(ok: Array) -> tuple[int, ...] | None:
     """Index of the first False of a boolean array, or None if there is none."""
     xp = namespace(ok)
@@ -74,6 +90,13 @@ def require(ok: Array, symbol: str, requirement: str, values: Array) -> None:
     index = first_violation(ok)
     if index is not None:
         raise AssumptionError(symbol, requirement, float(values[index]), index or None)
+
+
+def log(x: Array) -> Array:
+    """log x with log 0 = −inf, silently."""
+    xp = namespace(x)
+    zero = x == 0
+    return xp.where(zero, xp.full_like(x, -xp.inf), xp.log(xp.where(zero, xp.ones_like(x), x)))
 
 
 def logsumexp(x: Array, axis: int = -1, keepdims: bool = False) -> Array:

@@ -39,7 +39,9 @@ def bayes_log_odds(mixture: Mixture) -> Array:
 def bayes_classifier(mixture: Mixture) -> Array:
     """f* = (1−γ) P_r / P, shape (n,); 1/2 where P = 0."""
     xp = namespace(mixture.retain)
-    return 1 / (1 + xp.exp(-bayes_log_odds(mixture)))
+    odds = bayes_log_odds(mixture)
+    small = xp.exp(-xp.abs(odds))  # never overflows
+    return xp.where(odds < 0, small, xp.ones_like(small)) / (1 + small)
 
 
 def log_odds_of(f: Array, xp: Any | None = None) -> Array:

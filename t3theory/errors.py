@@ -6,6 +6,7 @@ from t3theory._xp import Array, as_float_array, log_sigmoid, namespace
 from t3theory.classifier import bayes_log_odds
 from t3theory.divergences import kl_divergence
 from t3theory.estimator import temper_then_tilt
+from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
 __all__ = ["forget_bias", "forget_error", "oracle_tilt", "retain_bias", "retain_error"]
@@ -13,7 +14,7 @@ __all__ = ["forget_bias", "forget_error", "oracle_tilt", "retain_bias", "retain_
 
 def retain_error(mixture: Mixture, log_q: Array) -> Array:
     """RE = KL(P_r‖Q), in nats, of an estimate with log-density `log_q` (shape (n,), w.r.t. μ)."""
-    log_q = as_float_array(log_q, namespace(mixture.retain, log_q))
+    log_q = _log_density(mixture, log_q)
     return kl_divergence(mixture.log_retain, log_q + mixture.log_reference)
 
 
@@ -23,8 +24,8 @@ def forget_error(mixture: Mixture, log_q: Array) -> Array:
     Args:
         log_q: log-density of the estimate, shape (n,).
     """
-    xp = namespace(mixture.retain, log_q)
-    log_q = as_float_array(log_q, xp)
+    log_q = _log_density(mixture, log_q)
+    xp = namespace(log_q)
     a, b = mixture.log_retain_density, log_q
     high = xp.maximum(a, b)
     none = high == -xp.inf
@@ -35,6 +36,14 @@ def forget_error(mixture: Mixture, log_q: Array) -> Array:
     # Densities may overflow where no forget mass is: 0 · inf would be nan.
     counted = mixture.forget > 0
     return xp.sum(mixture.forget * xp.where(counted, distance, xp.zeros_like(distance)))
+
+
+def _log_density(mixture: Mixture, log_q: Array) -> Array:
+    """`log_q` as floats, of the mixture's shape: a shape that broadcasts would be another law."""
+    log_q = as_float_array(log_q, namespace(mixture.retain, log_q))
+    if log_q.shape != mixture.retain.shape:
+        raise AssumptionError("log_q", f"must have shape {mixture.retain.shape}", log_q.shape)
+    return log_q
 
 
 def oracle_tilt(mixture: Mixture, temperature: float, guidance_scale: float = 1.0) -> Array:

@@ -8,18 +8,22 @@ simulations and the language model call these same two functions.
 
 from __future__ import annotations
 
-from t3theory._xp import Array, as_float_array, logsumexp, namespace, require
+from t3theory._xp import Array, as_float_array, logsumexp, namespace, on_host, plain, require
 from t3theory.exceptions import AssumptionError
 
 __all__ = ["temper_then_tilt", "tilted_score"]
 
 
 def _check_settings(temperature: float | Array, guidance_scale: float | Array) -> None:
-    # Arrays (a temperature for each context) are not read back from the device here.
-    if isinstance(temperature, int | float) and not 0 < temperature < float("inf"):
-        raise AssumptionError("temperature", "must be positive and finite", temperature)
-    if isinstance(guidance_scale, int | float) and not 0 <= guidance_scale < float("inf"):
-        raise AssumptionError("guidance_scale", "must be ≥ 0 and finite", guidance_scale)
+    _check(temperature, temperature > 0, "temperature", "must be positive and finite")
+    _check(guidance_scale, guidance_scale >= 0, "guidance_scale", "must be ≥ 0 and finite")
+
+
+def _check(value: float | Array, above: bool | Array, name: str, requirement: str) -> None:
+    if not isinstance(value, float):
+        require(above & (value < float("inf")), name, requirement, value)
+    elif not (above and value < float("inf")):
+        raise AssumptionError(name, requirement, value)
 
 
 def tilted_score(
@@ -34,17 +38,21 @@ def tilted_score(
         log_p: log-density (or log-probability) of the model, any shape; −inf where it is 0.
         log_f: log of the classifier's P(retain | z), broadcastable; −inf where it is 0.
         temperature: T > 0, a number or an array that broadcasts (one for each context).
+            Decoding must not wait for a device, so tensors are not looked into here;
+            :func:`temper_then_tilt` does.
         guidance_scale: s ≥ 0; s = 0 switches the classifier off, even where log f = −inf.
 
     >>> import numpy as np
     >>> tilted_score(np.log([0.5, 0.5]), np.log([1.0, 0.25]), temperature=1.0) - np.log(0.5)
     array([ 0.        , -1.38629436])
     """
-    _check_settings(temperature, guidance_scale)
+    temperature, guidance_scale = plain(temperature), plain(guidance_scale)
+    if on_host(temperature) and on_host(guidance_scale):
+        _check_settings(temperature, guidance_scale)
     xp = namespace(log_p, log_f)
     log_p, log_f = as_float_array(log_p, xp), as_float_array(log_f, xp)
     base = log_p / temperature
-    if isinstance(guidance_scale, int | float):
+    if isinstance(guidance_scale, float):
         if guidance_scale == 0:
             return base
         # Decoding at s = 1 need not pass over a vocabulary once more.
@@ -76,6 +84,8 @@ def temper_then_tilt(
     >>> np.exp(temper_then_tilt(np.log([0.8, 0.2]), np.log([0.25, 1.0]), temperature=1.0))
     array([0.5, 0.5])
     """
+    temperature, guidance_scale = plain(temperature), plain(guidance_scale)
+    _check_settings(temperature, guidance_scale)
     score = tilted_score(log_p, log_f, temperature, guidance_scale)
     xp = namespace(score)
     weighted = score if log_reference is None else score + as_float_array(log_reference, xp)

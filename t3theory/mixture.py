@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from t3theory._xp import Array, as_float_array, logaddexp, namespace, require
+from t3theory._xp import Array, as_float_array, log, logaddexp, namespace, plain, require
 from t3theory.exceptions import AssumptionError
 
 __all__ = ["Mixture"]
@@ -43,8 +43,12 @@ class Mixture:
 
     def __post_init__(self) -> None:
         xp = namespace(self.retain, self.forget, self.reference)
-        if not (isinstance(self.gamma, int | float) and 0 < self.gamma < 1):
-            raise AssumptionError("gamma", "must lie in (0, 1)", self.gamma)
+        gamma = plain(self.gamma)
+        if not isinstance(gamma, float):
+            raise AssumptionError("gamma", "must be one number", type(gamma).__name__)
+        if not 0 < gamma < 1:
+            raise AssumptionError("gamma", "must lie in (0, 1)", gamma)
+        object.__setattr__(self, "gamma", gamma)
         retain = _probabilities("retain", self.retain, xp)
         forget = _probabilities("forget", self.forget, xp)
         if retain.shape != forget.shape:
@@ -77,12 +81,12 @@ class Mixture:
     @cached_property
     def log_retain(self) -> Array:
         """log P_r; −inf where P_r = 0."""
-        return _log(self.retain)
+        return log(self.retain)
 
     @cached_property
     def log_forget(self) -> Array:
         """log P_f; −inf where P_f = 0."""
-        return _log(self.forget)
+        return log(self.forget)
 
     @cached_property
     def log_probabilities(self) -> Array:
@@ -129,13 +133,6 @@ class Mixture:
     @property
     def _xp(self) -> Any:
         return namespace(self.retain)
-
-
-def _log(x: Array) -> Array:
-    """log x with log 0 = −inf, silently."""
-    xp = namespace(x)
-    zero = x == 0
-    return xp.where(zero, xp.full_like(x, -xp.inf), xp.log(xp.where(zero, xp.ones_like(x), x)))
 
 
 def _probabilities(name: str, values: Array, xp: Any) -> Array:

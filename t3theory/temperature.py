@@ -12,6 +12,7 @@ from typing import NamedTuple
 from scipy.optimize import minimize_scalar
 
 from t3theory.bounds import guarantee
+from t3theory.bounds.leakage import worst_leak
 from t3theory.bounds.pinsker import kl_inverse
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
@@ -158,13 +159,9 @@ def _spike_densities(
     r, mass = (1 + gamma * (h - 1)) / (1 - gamma), (1 + gamma * (h - 1)) / h
     rest = (1 - gamma) * (1 - 1 / h)
     prior = 1 / r
-    b = kl_inverse(prior, excess_risk / mass)
-    turn = (rest + mass * prior) / (rest + mass)
-    others = 1.0
-    if b > turn:  # past this the rest of the risk is better spent off the spike
-        b = turn
-        spent = mass * (prior * math.log(prior / b) + (1 - prior) * math.log((1 - prior) / (1 - b)))
-        others = math.exp(-max(excess_risk - spent, 0.0) / rest)
+    # past the turning point of Q the rest of the risk is better spent off the spike
+    b, unspent = worst_leak(prior, mass, rest, excess_risk)
+    others = math.exp(-unspent / rest)
     a = kl_inverse(prior, excess_risk / mass, upper=False)
     tilt = math.exp(math.log(r) / temperature)
 

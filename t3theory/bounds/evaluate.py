@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from t3theory._xp import Array, log1mexp, log_sigmoid, namespace
+from t3theory._xp import Array, as_float_array, log, log1mexp, namespace, plain
 from t3theory.bounds.bound import Bound
 from t3theory.bounds.guidance import guidance_bounds
 from t3theory.bounds.identity import identity_bounds
@@ -38,13 +38,17 @@ def evaluate(
     >>> [(b.letter, round(b.value, 3)) for b in evaluate(m, [0.9, 0.3]) if b.letter in "BC"]
     [('B', 0.057), ('C', 0.336)]
     """
-    _check(temperature, "temperature", positive=True)
-    _check(guidance_scale, "guidance_scale", positive=False)
+    temperature = _number(temperature, "temperature", positive=True)
+    guidance_scale = _number(guidance_scale, "guidance_scale", positive=False)
     if guidance_scale == 0:
         return ()
-    log_odds = _scaled_log_odds(log_odds_of(f, namespace(mixture.retain, f)), guidance_scale)
+    f = as_float_array(f, namespace(mixture.retain, f))
+    log_odds = log_odds_of(f)
+    # straight from f, as the estimate has it: the way through log-odds rounds once more
+    log_f = guidance_scale * log(f)
+    if guidance_scale != 1:
+        log_odds = log_f - log1mexp(log_f)
     delta = float(excess_risk_of_log_odds(mixture, log_odds))
-    log_f = log_sigmoid(log_odds)
     terms = Terms(mixture, delta, temperature, log_f)
     if terms.normaliser == 0:
         raise AssumptionError("f", "must be positive somewhere that P > 0", 0.0)
@@ -65,8 +69,8 @@ def guarantee(mixture: Mixture, excess_risk: float, temperature: float = 1.0) ->
     >>> {b.letter for b in guarantee(m, 0.01, temperature=2.0)} == {"G", "H", "Q"}
     True
     """
-    _check(temperature, "temperature", positive=True)
-    _check(excess_risk, "excess_risk", positive=False)
+    temperature = _number(temperature, "temperature", positive=True)
+    excess_risk = _number(excess_risk, "excess_risk", positive=False)
     return tuple(sorted(_risk_bounds(Terms(mixture, excess_risk, temperature)), key=_letter))
 
 
@@ -86,16 +90,12 @@ def _risk_bounds(terms: Terms) -> list[Bound]:
     return found + list(leakage_bounds(terms))
 
 
-def _scaled_log_odds(log_odds: Array, scale: float) -> Array:
-    """Log-odds of f^s: s·log f − log(1 − f^s)."""
-    if scale == 1:
-        return log_odds
-    log_f = scale * log_sigmoid(log_odds)
-    return log_f - log1mexp(log_f)
-
-
-def _check(value: float, name: str, positive: bool) -> None:
+def _number(value: float | Array, name: str, positive: bool) -> float:
+    value = plain(value)
+    if not isinstance(value, float):
+        raise AssumptionError(name, "must be one number", type(value).__name__)
     ok = 0 < value < math.inf if positive else 0 <= value < math.inf
     if not ok:
         requirement = "must be positive and finite" if positive else "must be ≥ 0 and finite"
         raise AssumptionError(name, requirement, value)
+    return value

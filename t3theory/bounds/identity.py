@@ -64,15 +64,17 @@ def identity_bounds(terms: Terms, log_odds: Array) -> tuple[Bound, ...]:
     """RE_1 = [δ − γKL(P_f‖P̂_f) − kl(1−γ‖Ẑ)]/(1−γ), and without the middle part RE_1 ≤ it.
 
     The first equals the error to rounding; the second needs no more than δ and Ẑ, both of
-    which a user can estimate.
+    which a user can estimate. Here, where all parts are known, neither is formed by
+    subtraction: δ less two parts is what the others add up to, and dividing by 1−γ would
+    blow up what cancels.
     """
     parts = chain_rule(terms.mixture, log_odds)
     named = dict(parts._asdict())
     retained = 1 - terms.gamma
     if not math.isfinite(parts.excess_risk):
         return ()
-    estimable = max(parts.excess_risk - parts.normaliser, 0.0) / retained
-    exact = max(parts.excess_risk - parts.normaliser - parts.forget, 0.0) / retained
+    exact = parts.retain / retained
+    estimable = (parts.retain + parts.forget) / retained
     return (
         Bound("A", "retain_error", "upper", exact, named, "identity", needs_classifier=True),
         Bound("A", "retain_error", "upper", estimable, named, "normaliser", needs_classifier=True),

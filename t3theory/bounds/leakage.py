@@ -23,19 +23,33 @@ def worst_leak(
 
     Args:
         prior: ā = E_{P_f}[f*]. retained: c = (1−γ) P_r(P_f = 0).
+
+    >>> b, rest = worst_leak(0.0, 1e-20, 1.0, 0.5)  # b ≤ 1 costs next to nothing
+    >>> b, round(rest, 12)
+    (1.0, 0.5)
     """
-    b = kl_inverse(prior, excess_risk / gamma)
-    turn = (retained + gamma * prior) / (retained + gamma)
-    if b <= turn:
-        return b, 0.0
-    spent = gamma * _kl(prior, turn)
-    return turn, max(excess_risk - spent, 0.0)
+    spent = _cost_of_turning(prior, gamma, retained) if retained > 0 else math.inf
+    # By what the turning point costs, not by where it lies: for small γ both it and b round
+    # to 1, but the cost γ kl(ā‖turn) keeps its digits.
+    if spent >= excess_risk:
+        return kl_inverse(prior, excess_risk / gamma), 0.0
+    return (retained + gamma * prior) / (retained + gamma), excess_risk - spent
 
 
-def _kl(a: float, b: float) -> float:
-    """kl(a‖b) for a < b < 1, rounded to nearest."""
-    first = a * math.log(a / b) if a > 0 else 0.0
-    return max(first + (1 - a) * (math.log1p(-a) - math.log1p(-b)), 0.0)
+def _cost_of_turning(prior: float, gamma: float, retained: float) -> float:
+    """γ kl(ā‖(c+γā)/(c+γ)) = γ[(1−ā) log(1+c/γ) − ā log(1 + c(1−ā)/(ā(c+γ)))].
+
+    In this form 1 − (c+γā)/(c+γ) is never formed; the error stays below rounding times c.
+    """
+    missing = 1 - prior
+    if retained < gamma:
+        rise = math.log1p(retained / gamma)
+    else:  # the ratio itself overflows for the smallest γ
+        rise = math.log(retained + gamma) - math.log(gamma)
+    fall = 0.0
+    if prior > 0:
+        fall = prior * math.log1p(retained / (retained + gamma) * (missing / prior))
+    return max(gamma * (missing * rise - fall), 0.0)
 
 
 def leakage_bounds(terms: Terms) -> tuple[Bound, ...]:

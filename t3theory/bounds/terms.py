@@ -15,6 +15,9 @@ from t3theory.mixture import Mixture
 
 __all__ = ["Terms"]
 
+_ROUNDING = 1e-13
+"""What an exponential of a logarithm of size 700 may lose, relatively."""
+
 
 @dataclass(frozen=True, eq=False)
 class Terms:
@@ -106,8 +109,10 @@ class Terms:
         """A lower bound on N̂ that needs δ only, positive whenever δ is finite."""
         delta, retained = self.excess_risk, 1 - self.gamma
         exponent = self.retain_bias + (delta + min(self.gap, retained)) / retained
+        star = self.oracle_normaliser
         floor = max(
-            self.oracle_normaliser - self.normaliser_gap,
+            # less what rounding may add to a difference of equal numbers
+            star - self.normaliser_gap - _ROUNDING * star,
             math.exp(self.log_oracle_normaliser - exponent),
         )
         if self.temperature == 1:  # statement A: kl(1−γ‖Ẑ) ≤ δ
