@@ -8,9 +8,10 @@ holds weights and optimizer state, bit for bit.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,7 @@ __all__ = [
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
-Progress = Callable[[int, int], None]
-"""Called with the epochs done and their number."""
+_LOG = logging.getLogger(__name__)
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
@@ -176,9 +176,8 @@ def pretrain(
     seed: int,
     checkpoint: Path | None = None,
     key: str = "",
-    progress: Progress | None = None,
 ) -> float:
-    """Train `model` on the answers of `rows`, in place.
+    """Train `model` on the answers of `rows`, in place; each epoch is a line of the log.
 
     Args:
         checkpoint: file to go on from and to write every `checkpoint_epochs` epochs.
@@ -212,8 +211,7 @@ def pretrain(
             optimizer.step()
             total += loss.item()
         mean = total / per_epoch
-        if progress is not None:
-            progress(epoch + 1, settings.epochs)
+        _LOG.info("epoch %d of %d: %.3f nats a token", epoch + 1, settings.epochs, mean)
         if checkpoint is not None and (epoch + 1) % settings.checkpoint_epochs == 0:
             save_checkpoint(checkpoint, model, optimizer, epoch + 1, key)
     model.eval()

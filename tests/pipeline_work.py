@@ -10,10 +10,10 @@ from t3theory.exceptions import AssumptionError
 from t3theory.records import make_record, write_records
 
 
-def write(out: str, text: str, seconds: float = 0.0, inputs: tuple[str, ...] = ()) -> None:
-    """Leave a record of the texts of all inputs."""
+def write(out: str, text: str, seconds: float = 0.0, **inputs: str) -> None:
+    """Leave a record of the lengths of all inputs."""
     time.sleep(seconds)
-    parts = [Path(path).read_text(encoding="utf-8").count("\n") for path in inputs]
+    parts = [Path(path).read_text(encoding="utf-8").count("\n") for path in inputs.values()]
     write_records(out, [make_record("test", {"text": text}, 0, {"lines": parts}, seconds)])
 
 

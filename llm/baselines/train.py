@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,6 +21,8 @@ from llm.pretrain import answer_losses
 from t3theory.exceptions import InputError
 
 __all__ = ["LOSSES", "train_baseline"]
+
+_LOG = logging.getLogger(__name__)
 
 LOSSES: dict[str, Callable[[Answers, BaselineSettings], Float[Tensor, ""]]] = {
     "graddiff": lambda forget, settings: graddiff(forget),
@@ -100,6 +103,7 @@ def train_baseline(
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
+        _LOG.info("%s: epoch %d of %d", method, epoch + 1, epochs)
         model.eval()
         if on_epoch is not None:
             on_epoch(epoch + 1, model)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t3theory.exceptions import InputError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -29,7 +31,10 @@ def claims(out: Path = Path("runs/mini-mini")) -> None:
     from paper_repro.claims import judge_all
     from paper_repro.results import read_results
 
-    Console().print(table([v.as_dict() for v in judge_all(read_results(out))]))
+    records = read_results(out)
+    if not records:
+        raise InputError(f"{out}: no records; expected a run (see t3 reproduce) or its records")
+    Console().print(table([v.as_dict() for v in judge_all(records)]))
 
 
 def table(verdicts: Sequence[Mapping[str, Any]]) -> Table:

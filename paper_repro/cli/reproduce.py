@@ -28,6 +28,7 @@ def reproduce(
     out: Path | None = None,
     jobs: int | None = None,
     only: Sequence[str] = (),
+    dask: str | None = None,
     dry_run: bool = False,
 ) -> int:
     """Run what is not up to date, draw the figures, judge the claims, write the report.
@@ -38,6 +39,7 @@ def reproduce(
         out: folder of the run; default runs/SCALE-DATA.
         jobs: cells at a time; default one for each core.
         only: cells to run with what they need, by the beginnings of their names.
+        dask: address of a Dask scheduler (tcp://…) whose workers compute the studies.
         dry_run: say what would run, and how long it took last time, and run nothing.
     """
     from rich.console import Console
@@ -48,7 +50,7 @@ def reproduce(
         raise InputError(f"--jobs {jobs}: expected at least 1")
     out = out or default_out(scale, data)
     console = Console()
-    graph = paper(out, scale, data)
+    graph = paper(scale, data, dask)
     if only:
         graph = graph.only(only)
     if dry_run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -45,8 +46,8 @@ class Outcome:
 class Screen(Protocol):
     """Who is told about progress."""
 
-    def started(self, name: str) -> None:
-        """A worker has taken the cell."""
+    def started(self, name: str, log: Path) -> None:
+        """A worker has taken the cell; the last line of `log` says how far it is."""
 
     def ended(self, name: str, how: str, seconds: float | None = None) -> None:
         """`how`: "current", "done", or what went wrong."""
@@ -138,9 +139,9 @@ def _drain(run: _Run, jobs: int) -> None:
             while run.ready or run.working:
                 while run.ready and len(run.working) < jobs:
                     cell = run.graph.cells[run.ready.pop(0)]
-                    run.screen.started(cell.name)
-                    log = str(log_path(run.out, cell))
-                    future = pool.submit(_work, cell.function, dict(cell.arguments), log)
+                    log = log_path(run.out, cell)
+                    run.screen.started(cell.name, log)
+                    future = pool.submit(_work, cell.function, cell.call(run.out), str(log))
                     run.working[future] = cell
                 finished, _ = wait(run.working, return_when=FIRST_COMPLETED)
                 for future in finished:
@@ -206,13 +207,14 @@ def _follow(sentinel: int) -> None:
 def _work(function: str, arguments: dict[str, Any], log: str) -> tuple[float, str | None]:
     """Call one cell's function in a worker: the seconds it took, and a line if it failed.
 
-    What it prints goes to `log`. Errors come back as text, since not every one can be pickled.
+    What it prints or logs goes to `log`. Errors come back as text, since not every one can be pickled.
     """
     module, _, name = function.partition(":")
     watch, problem = Stopwatch(), None
     with Path(log).open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
         try:
             getattr(importlib.import_module(module), name)(**arguments)
         except T3Error as error:

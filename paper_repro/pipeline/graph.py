@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 from t3theory.exceptions import InputError
@@ -19,8 +21,10 @@ class Cell:
 
     Args:
         name: unique; also the name of its log and its stamp.
-        function: "module:name", called as `function(**arguments)`.
-        arguments: anything JSON can hold; paths as strings.
+        function: "module:name", called as `function(**cell.call(out))`.
+        arguments: anything JSON can hold.
+        paths: arguments that are paths, relative to the run's folder.
+        means: arguments that do not decide the result: where its data lie, who computes it.
         products: files or folders it leaves, relative to the run's folder.
         needs: cells whose products it reads; it cannot run without them.
         wants: cells whose products it reads where there are any.
@@ -32,10 +36,17 @@ class Cell:
     function: str
     arguments: Mapping[str, Any]
     products: tuple[str, ...]
+    paths: Mapping[str, str] = field(default_factory=dict)
+    means: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
+
+    def call(self, out: Path) -> dict[str, Any]:
+        """The arguments of one call, for a run in the folder `out`."""
+        paths = {name: str(out / path) for name, path in self.paths.items()}
+        return {**self.arguments, **paths, **self.means}
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -85,19 +96,27 @@ class Graph:
         """Name -> what its result is filed under.
 
         A key changes with the function, its arguments and configuration, the code it runs and
-        the keys of all its inputs: known before anything runs.
+        the keys of all its inputs, and with nothing else: it is known before anything runs, and
+        a run that is moved or renamed is still up to date.
         """
         keys: dict[str, str] = {}
         for cell in self:
             keys[cell.name] = config_hash(
                 cell.function,
                 dict(cell.arguments),
+                dict(cell.paths),
                 dict(cell.config),
                 list(cell.products),
                 source_hash(*cell.sources) if cell.sources else "",
                 [keys[name] for name in cell.inputs],
             )
         return keys
+
+    def _advice(self, prefix: str) -> str:
+        groups = ", ".join(dict.fromkeys(name.partition(".")[0] for name in self.listed))
+        near = get_close_matches(prefix, self.listed, n=3)
+        meant = f"; perhaps {' or '.join(near)}" if near else ""
+        return f"expected a name that begins with one of {groups}{meant}"
 
     def only(self, wanted: Iterable[str]) -> Graph:
         """The cells whose names begin with one of `wanted`, and all they need.
@@ -109,9 +128,7 @@ class Graph:
         for prefix in wanted:
             found = [name for name in self.cells if name.startswith(prefix)]
             if not found:
-                raise InputError(
-                    f"--only {prefix}: no cell begins so; expected one of {', '.join(self.cells)}"
-                )
+                raise InputError(f"--only {prefix}: no cell begins so; {self._advice(prefix)}")
             todo += found
         kept: set[str] = set()
         while todo:

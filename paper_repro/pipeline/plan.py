@@ -18,6 +18,7 @@ __all__ = ["default_out", "paper"]
 _SIMULATION = ("t3theory", "sims")
 _MODEL = ("t3theory", "llm")
 _READERS = ("figures", "t3theory/records.py")
+_WHOLE_RUN = {"out": "."}
 
 
 def default_out(scale: str, data: str) -> Path:
@@ -25,42 +26,48 @@ def default_out(scale: str, data: str) -> Path:
     return Path("runs") / f"{Path(scale).stem}-{Path(data).resolve().name}"
 
 
-def paper(out: Path, scale: str = "mini", data: str = "mini") -> Graph:
+def paper(scale: str = "mini", data: str = "mini", dask: str | None = None) -> Graph:
     """All cells of one run; nothing is run and nothing heavy is imported.
 
+    Args:
+        dask: address of a Dask scheduler whose workers compute the studies of the theory.
     Raises:
         InputError: an unknown scale, or data that cannot be read or does not fit together.
     """
     config = load_scale(scale)
     part = config.data
     rows = load_tofu(data, part.forget, part.forget_authors, part.retain_authors)
-    about = {"data": rows.content_hash}
-    cells = [
-        *_Experiment(out, scale, str(data), config, about).cells(),
-        *_simulations(out, scale),
-    ]
-    figures = list(_figures(out, [c for c in cells if c.name.startswith(("sims.", "lm."))]))
+    about = {"data": rows.content_hash, "name": rows.name, "scale": config.name}
+    means = {"scale": scale, "source": str(data)}
+    cells = [*_Experiment(config, about, means).cells(), *_simulations(scale, dask)]
+    figures = list(_figures([c for c in cells if c.name.startswith(("sims.", "lm."))]))
     cells += figures
-    return Graph([*cells, *_last(out, scale, str(data), cells)])
+    return Graph([*cells, *_last(config.name, Path(data).name, cells)])
 
 
-def _simulations(out: Path, scale: str) -> Iterator[Cell]:
+def _simulations(scale: str, dask: str | None) -> Iterator[Cell]:
     # A scale of one's own says nothing of the studies: they are as in the quickest run.
     scale = scale if scale in SCALES else "mini"
     for name in studies.names():
         product = f"records/sims.{name}.jsonl"
-        arguments = {"name": name, "scale": scale, "out": str(out / product), "progress": False}
-        yield Cell(f"sims.{name}", "sims.run:run_study", arguments, (product,), sources=_SIMULATION)
+        yield Cell(
+            f"sims.{name}",
+            "sims.run:run_study",
+            {"name": name, "scale": scale},
+            (product,),
+            paths={"out": product},
+            means={"progress": False, "dask": dask},
+            sources=_SIMULATION,
+        )
 
 
 class _Experiment:
     """The cells of the language-model experiment, in the order of `llm.stages`."""
 
     def __init__(
-        self, out: Path, scale: str, source: str, config: ExperimentConfig, about: dict[str, Any]
+        self, config: ExperimentConfig, about: dict[str, Any], means: dict[str, Any]
     ) -> None:
-        self.out, self.scale, self.source, self.about = out, scale, source, about
-        self.config = config
+        self.config, self.about, self.means = config, about, means
         self.settings = as_dict(config)
 
     def cells(self) -> Iterator[Cell]:
@@ -141,14 +148,15 @@ class _Experiment:
         **more: Any,
     ) -> Cell:
         """A cell that calls one stage; `settings` are the parts of the scale that it uses."""
-        more = {k: str(self.out / v) if str(v).startswith("lm/") else v for k, v in more.items()}
-        arguments = {"stage": stage, "scale": self.scale, "source": self.source}
+        paths = {k: v for k, v in more.items() if str(v).startswith("lm/")}
         return Cell(
             name,
             "paper_repro.pipeline.work:stage",
-            arguments | {"out": str(self.out / out)} | more,
+            {"stage": stage} | {k: v for k, v in more.items() if k not in paths},
             (out, f"{out}.cost.jsonl"),
-            needs,
+            paths | {"out": out},
+            self.means,
+            needs=needs,
             sources=_MODEL,
             config=self.about | {part: self.settings[part] for part in ("data", *settings)},
         )
@@ -162,7 +170,7 @@ class _Experiment:
         return tuple(f"lm.{seed}.{part}" for part in parts)
 
 
-def _figures(out: Path, cells: list[Cell]) -> Iterator[Cell]:
+def _figures(cells: list[Cell]) -> Iterator[Cell]:
     for name in FIGURES:
         kind = FIGURES[name].KIND
         needs = tuple(
@@ -176,31 +184,34 @@ def _figures(out: Path, cells: list[Cell]) -> Iterator[Cell]:
         yield Cell(
             f"figure.{name}",
             "paper_repro.pipeline.work:draw",
-            {"name": name, "out": str(out)},
+            {"name": name},
             tuple(f"figures/{name}.{suffix}" for suffix in ("png", "svg", "json")),
+            _WHOLE_RUN,
             needs=() if soft else needs,
             wants=needs if soft else (),
             sources=_READERS,
         )
 
 
-def _last(out: Path, scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
+def _last(scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
     """Claims and report: of whatever there is."""
     measured = tuple(c.name for c in cells if c.name.startswith(("sims.", "lm.")))
     drawn = tuple(c.name for c in cells if c.name.startswith("figure."))
     yield Cell(
         "claims",
         "paper_repro.pipeline.work:judge",
-        {"out": str(out)},
+        {},
         ("claims.json",),
+        _WHOLE_RUN,
         wants=measured,
         sources=("paper_repro/claims.py", "paper_repro/claims.toml", *_READERS),
     )
     yield Cell(
         "report",
         "paper_repro.report:write",
-        {"out": str(out), "scale": Path(scale).stem, "data": Path(data).name},
+        {"scale": scale, "data": data},
         ("report.html", "tables"),
+        _WHOLE_RUN,
         needs=("claims",),
         wants=(*measured, *drawn),
         sources=("paper_repro/report", "paper_repro/claims.py", *_READERS),

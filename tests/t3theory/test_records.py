@@ -26,7 +26,7 @@ def test_what_is_written_is_read(tmp_path):
         (json.dumps(RECORD | {"config": None}), "config is null; expected an object"),
         (json.dumps(RECORD | {"values": [1]}), r"values is \[1\]; expected an object"),
         (json.dumps(RECORD | {"kind": 3}), "kind is 3; expected text"),
-        (json.dumps(RECORD | {"provenance": "me"}), "provenance is \"me\"; expected an object"),
+        (json.dumps(RECORD | {"provenance": "me"}), 'provenance is "me"; expected an object'),
         ('{"kind": "k"}', "the record has no config, provenance, seed, values"),
         ("[]", "expected one JSON record a line"),
         ("3", "expected one JSON record a line"),
@@ -64,9 +64,8 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     with pytest.raises(RuntimeError, match="no more"):
         write_records(path, failing())
     assert read_records(path) == [RECORD]
-    with pytest.raises(OSError, match="full"), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise OSError("the disk is full")
+    with pytest.raises(FileNotFoundError), atomic_path(path):
+        (tmp_path / "none").read_text()
     assert [p.name for p in tmp_path.iterdir()] == ["r.jsonl"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -10,29 +11,31 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from paper_repro.pipeline.execute import execute
 from paper_repro.pipeline.graph import Cell, Graph
+from paper_repro.pipeline.screen import Progressing, last_line
 from t3theory.exceptions import InputError
 from t3theory.records import read_records
 
 
 class Silent:
-    def started(self, name): ...
+    def started(self, name, log): ...
 
     def ended(self, name, how, seconds=None): ...
 
 
-def chain(out: Path, text: str = "a", seconds: float = 0.0, extra: tuple[Cell, ...] = ()) -> Graph:
+def chain(text: str = "a", seconds: float = 0.0, extra: tuple[Cell, ...] = ()) -> Graph:
     """a, b → both; both waits for two."""
 
-    def path(name):
-        return str(out / f"{name}.jsonl")
-
     def cell(name, text, inputs=()):
-        arguments = {"out": path(name), "text": text, "seconds": seconds}
-        arguments["inputs"] = [path(i) for i in inputs]
-        return Cell(name, "pipeline_work:write", arguments, (f"{name}.jsonl",), needs=inputs)
+        product = f"{name}.jsonl"
+        paths = {"out": product} | {f"input_{i}": f"{i}.jsonl" for i in inputs}
+        return Cell(
+            name, "pipeline_work:write", {"text": text}, (product,), paths, {"seconds": seconds},
+            needs=inputs,
+        )  # fmt: skip
 
     return Graph([cell("a", text), cell("b", "b"), cell("both", "c", ("a", "b")), *extra])
 
@@ -42,16 +45,16 @@ def run(graph: Graph, out: Path):
 
 
 def test_a_second_run_has_nothing_to_do_and_a_changed_setting_runs_what_follows_it(tmp_path):
-    assert set(run(chain(tmp_path), tmp_path).done) == {"a", "b", "both"}
-    assert run(chain(tmp_path), tmp_path).done == []
-    changed = run(chain(tmp_path, text="other"), tmp_path)
+    assert set(run(chain(), tmp_path).done) == {"a", "b", "both"}
+    assert run(chain(), tmp_path).done == []
+    changed = run(chain(text="other"), tmp_path)
     assert set(changed.done) == {"a", "both"}
     assert changed.current == ["b"]
 
 
 @pytest.mark.parametrize("harm", ["cut", "remove", "stamp"])
 def test_a_harmed_product_is_made_again(tmp_path, harm):
-    run(chain(tmp_path), tmp_path)
+    run(chain(), tmp_path)
     product = tmp_path / "a.jsonl"
     if harm == "cut":
         product.write_bytes(product.read_bytes()[:20])
@@ -59,7 +62,7 @@ def test_a_harmed_product_is_made_again(tmp_path, harm):
         product.unlink()
     else:
         (tmp_path / ".cells" / "a.json").write_text('{"key": "')
-    assert run(chain(tmp_path), tmp_path).done == ["a"]
+    assert run(chain(), tmp_path).done == ["a"]
     assert len(read_records(product)) == 1
 
 
@@ -67,10 +70,10 @@ def test_failures_are_one_line_each_and_leave_the_rest_alone(tmp_path):
     extra = (
         Cell("wrong", "pipeline_work:fail", {}, ("w",)),
         Cell("bug", "pipeline_work:break_down", {}, ("x",)),
-        Cell("after", "pipeline_work:write", {"out": "y", "text": ""}, ("y",), needs=("bug",)),
+        Cell("after", "pipeline_work:write", {"text": ""}, ("y",), {"out": "y"}, needs=("bug",)),
         Cell("idle", "builtins:list", {}, ("never",)),
     )
-    outcome = run(chain(tmp_path, extra=extra), tmp_path)
+    outcome = run(chain(extra=extra), tmp_path)
     assert set(outcome.done) == {"a", "b", "both"}
     assert outcome.failed["wrong"] == "gamma must lie in (0, 1), got 2.0"
     assert outcome.failed["bug"].startswith("ZeroDivisionError: one two (see ")
@@ -81,9 +84,9 @@ def test_failures_are_one_line_each_and_leave_the_rest_alone(tmp_path):
 
 def test_a_worker_that_dies_does_not_take_the_run_with_it(tmp_path):
     extra = (Cell("dies", "pipeline_work:die", {}, ("w",)),)
-    outcome = run(chain(tmp_path, extra=extra), tmp_path)
+    outcome = run(chain(extra=extra), tmp_path)
     assert "died" in outcome.failed["dies"]
-    assert run(chain(tmp_path), tmp_path).missing == set()
+    assert run(chain(), tmp_path).missing == set()
 
 
 _PROGRAM = """
@@ -92,7 +95,7 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 from test_execute import chain, run
 if __name__ == "__main__":
-    run(chain(Path({out!r}), seconds=0.7), Path({out!r}))
+    run(chain(seconds=0.7), Path({out!r}))
 """
 
 
@@ -108,11 +111,11 @@ def test_a_kill_loses_at_most_the_cells_in_work(tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    resumed = run(chain(out, seconds=0.7), out)
+    resumed = run(chain(seconds=0.7), out)
     assert "a" in resumed.current
     assert resumed.missing == set()
     undisturbed = tmp_path / "undisturbed"
-    run(chain(undisturbed), undisturbed)
+    run(chain(), undisturbed)
     for name in ("a", "b", "both"):
         found, expected = (
             [{k: v for k, v in r.items() if k != "provenance"} for r in read_records(f)]
@@ -128,14 +131,32 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
     with (tmp_path / ".cells" / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="another run"):
-            run(chain(tmp_path), tmp_path)
+            run(chain(), tmp_path)
 
 
 def test_a_moved_run_is_still_up_to_date_but_for_its_times(tmp_path):
-    graph = chain(tmp_path)
-    run(graph, tmp_path)
-    stamp = json.loads((tmp_path / ".cells" / "a.json").read_text())
-    product = tmp_path / "a.jsonl"
+    before, after = tmp_path / "before", tmp_path / "after"
+    run(chain(), before)
+    before.rename(after)
+    stamp = json.loads((after / ".cells" / "a.json").read_text())
+    product = after / "a.jsonl"
     product.write_bytes(product.read_bytes())
     assert product.stat().st_mtime_ns != stamp["products"]["a.jsonl"]["."]["time"]
-    assert run(graph, tmp_path).done == []
+    assert run(chain(seconds=0.1), after).done == []
+
+
+def test_the_screen_shows_the_last_line_of_a_log(tmp_path):
+    log = tmp_path / "a.log"
+    assert last_line(log) == ""
+    log.write_bytes(b"x" * 1000 + b"\nepoch 2 of 9\x1b[0m\n\n")
+    assert last_line(log) == "epoch 2 of 9[0m"
+    log.write_bytes(b"\xff\xfe")
+    assert last_line(log) == "\ufffd\ufffd"
+    log.write_text("epoch [red]3 of 9\n")
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with Progressing(console, 2) as screen:
+        screen.started("lm.0.full", log)
+        screen.ended("lm.0.retain", "failed: [/no/path] gone")
+    shown = console.file.getvalue()
+    assert "epoch [red]3 of 9" in shown
+    assert "failed: [/no/path] gone" in shown
