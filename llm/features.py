@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from llm import processes
 from llm.adapter import base_fingerprint
 from llm.encoding import Encoded, collate, length_sorted_batches
 from llm.head import running_mean
@@ -84,30 +85,46 @@ class Features:
         return Features((self.pooled(tokens),), self.targets[tokens], offsets)
 
     def to(self, device: torch.device | str) -> Features:
-        """The same on another device, as one shard."""
-        whole = self.shards[0] if len(self.shards) == 1 else torch.cat(self.shards)
-        return Features((whole.to(device),), self.targets.to(device), self.offsets.to(device))
+        """The same on another device; on the same one shards stay memory-mapped."""
+        shards = tuple(shard.to(device) for shard in self.shards)
+        return Features(shards, self.targets.to(device), self.offsets.to(device))
 
 
 @torch.inference_mode()
 def pooled_answers(
-    model: Any, rows: Sequence[Encoded], batch_size: int = 32
+    model: Any, rows: Sequence[Encoded], batch_size: int = 32, shared: bool = False
 ) -> list[Float[Tensor, "answer hidden"]]:
-    """Pooled states that predict each answer token, one (answer tokens, hidden) a row, on CPU."""
+    """Pooled states that predict each answer token, one (answer tokens, hidden) a row, on CPU.
+
+    Args:
+        shared: among the processes of `accelerate launch`, which all get all of them.
+    """
     base = model.base if isinstance(model, T3ForCausalLM) else model
+    batches = list(length_sorted_batches(rows, batch_size))
+    if shared:
+        parts = [_pooled_batch(base, rows, index) for index in processes.share(batches)]
+        parts = processes.merge(parts)
+    else:
+        parts = [_pooled_batch(base, rows, index) for index in batches]
     out: list[Any] = [None] * len(rows)
-    for index in length_sorted_batches(rows, batch_size):
-        batch = collate([rows[i] for i in index], pad_id=0).to(base.device)
-        with final_hidden(base) as found:
-            base.base_model(
-                input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-            )
-        hidden = found[-1]
-        pooled = running_mean(hidden, batch.attention_mask.to(hidden.device)).cpu()
-        for state, i in zip(pooled, index, strict=True):
-            ids, start = rows[i]
-            out[i] = state[start - 1 : len(ids) - 1].clone()
+    for index, states in zip(batches, parts, strict=True):
+        for i, state in zip(index, states, strict=True):
+            out[i] = state
     return out
+
+
+def _pooled_batch(
+    base: Any, rows: Sequence[Encoded], index: Sequence[int]
+) -> list[Float[Tensor, "answer hidden"]]:
+    batch = collate([rows[i] for i in index], pad_id=0).to(base.device)
+    with final_hidden(base) as found:
+        base.base_model(
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
+        )
+    hidden = found[-1]
+    pooled = running_mean(hidden, batch.attention_mask.to(hidden.device)).cpu()
+    ends = [(rows[i].prompt_length - 1, len(rows[i].input_ids) - 1) for i in index]
+    return [state[start:end].clone() for state, (start, end) in zip(pooled, ends, strict=True)]
 
 
 def _check_rows(rows: Sequence[Encoded]) -> None:
@@ -150,7 +167,8 @@ def cache_features(
         rows: encoded pairs.
         folder: where shards are kept, under a name that hashes model, token ids (data and
             tokenizer) and precision; a complete cache there is read back, memory-mapped.
-            Default: memory only.
+            Default: memory only. Under `accelerate launch` the processes share the shards,
+            in a folder that all of them see.
         shard_tokens: answer tokens a shard; no more than one shard is in memory.
         progress: called with (rows done, rows in all) after each shard.
     Raises:
@@ -162,7 +180,7 @@ def cache_features(
     base.eval()
     try:
         if folder is None:
-            shards = [torch.cat(pooled_answers(base, rows, batch_size))]
+            shards = [torch.cat(pooled_answers(base, rows, batch_size, shared=True))]
             return _assemble(shards, rows)
         precision = str(base.dtype)
         key = config_hash(FORMAT, base_fingerprint(base), precision, [list(r) for r in rows])
@@ -182,17 +200,23 @@ def _write(
     shard_tokens: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    names, done = [], 0
-    for number, shard in enumerate(_shards(rows, shard_tokens)):
-        names.append(f"{number:05d}.safetensors")
+    shards = [(f"{i:05d}.safetensors", s) for i, s in enumerate(_shards(rows, shard_tokens))]
+    done = 0
+    for name, shard in processes.share(shards):
         pooled = torch.cat(pooled_answers(base, shard, batch_size))
-        with atomic_path(place / names[-1]) as temporary:
-            save_file({"pooled": pooled}, temporary)
+        try:
+            with atomic_path(place / name) as temporary:
+                save_file({"pooled": pooled}, temporary)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{place / name}: features cannot be written, {error}") from error
         done += len(shard)
         if progress is not None:
             progress(done, len(rows))
+    processes.wait()
     # Last: a cache without its index is one that was interrupted.
-    write_json(place / "index.json", {"shards": names})
+    if processes.is_main():
+        write_json(place / "index.json", {"shards": [name for name, _ in shards]})
+    processes.wait()
 
 
 def _read(place: Path, rows: Sequence[Encoded]) -> list[Tensor]:

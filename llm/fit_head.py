@@ -11,8 +11,9 @@ risk first falls to `stop_at_risk`.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -181,35 +182,48 @@ def fit_head(
 
     The result depends on the arguments alone: same seed, same head.
     """
-    config = HeadConfig() if config is None else config
+    config = config or HeadConfig()
     _check(retain, forget, vocab_size)
     generator = torch.Generator().manual_seed(config.seed)
-    device = retain.targets.device
+    both = (retain, forget)
     head = LowRankHead(
         retain.hidden_size, config.rank, vocab_size, config.initialisation, generator
-    ).to(device)
-    seen = (
-        _sample(retain, config.evaluation_pairs, generator),
-        _sample(forget, config.evaluation_pairs, generator),
-    )
-    orders = [_Order(len(f), config.batch_pairs, generator) for f in (retain, forget)]
-    optimiser = torch.optim.AdamW(
-        head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    history = []
+    ).to(retain.targets.device)
+    sampled = [_sample(features, config.evaluation_pairs, generator) for features in both]
+    train = _training(head, both, config, generator)
+    history: list[Evaluation] = []
     for step in range(config.steps + 1):
         if step % config.evaluate_every == 0 or step == config.steps:
-            history.append(_evaluate(head, step, seen, heldout))
+            history.append(_evaluate(head, step, (sampled[0], sampled[1]), heldout))
             if on_evaluation is not None:
                 on_evaluation(history[-1], head)
             if config.stop_at_risk is not None and history[-1].risk <= config.stop_at_risk:
                 break
         if step < config.steps:
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * min(1, (step + 1) / (config.warmup_steps + 1))
-            batch = [f.tokens_of(o.next()) for f, o in zip((retain, forget), orders, strict=True)]
-            _step(head, optimiser, (retain, forget), batch, config.weighting)
+            next(train)
     return Fit(head.requires_grad_(False), history)
+
+
+def _training(
+    head: LowRankHead,
+    both: tuple[Features, Features],
+    config: HeadConfig,
+    generator: torch.Generator,
+) -> Iterator[None]:
+    """One step of AdamW each time it is asked, on the next pairs of both classes."""
+    orders = [_Order(len(features), config.batch_pairs, generator) for features in both]
+    optimiser = torch.optim.AdamW(
+        head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    for step in itertools.count(1):
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * min(1, step / (config.warmup_steps + 1))
+        optimiser.zero_grad()
+        tokens = [f.tokens_of(order.next()) for f, order in zip(both, orders, strict=True)]
+        log_odds = [head.at(f.pooled(t), f.targets[t]) for f, t in zip(both, tokens, strict=True)]
+        head_loss(log_odds[0], log_odds[1], config.weighting).backward()
+        optimiser.step()
+        yield
 
 
 def _check(retain: Features, forget: Features, vocab_size: int) -> None:
@@ -222,22 +236,6 @@ def _check(retain: Features, forget: Features, vocab_size: int) -> None:
         top = int(features.targets.max())
         if top >= vocab_size:
             raise InputError(f"{name} features: token {top} is outside the {vocab_size} tokens")
-
-
-def _step(
-    head: LowRankHead,
-    optimiser: torch.optim.Optimizer,
-    features: tuple[Features, Features],
-    batch: list[Tensor],
-    weighting: Weighting,
-) -> None:
-    optimiser.zero_grad()
-    log_odds = [
-        head.at(f.pooled(tokens), f.targets[tokens])
-        for f, tokens in zip(features, batch, strict=True)
-    ]
-    head_loss(log_odds[0], log_odds[1], weighting).backward()
-    optimiser.step()
 
 
 def _evaluate(

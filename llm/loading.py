@@ -2,24 +2,68 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from llm import processes
 from t3theory.exceptions import InputError
 
-__all__ = ["load_base"]
+__all__ = ["load_base", "load_causal_lm"]
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+@contextmanager
+def _one_line(name: str) -> Iterator[None]:
+    """Whatever goes wrong while reading `name` as one line: the Hub's retries are not shown."""
+    hub = logging.getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(logging.ERROR)
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"model {name!r}: expected a folder or a Hub name of a causal language model with "
+            f"its tokenizer; {reason}"
+        ) from error
+    finally:
+        hub.setLevel(level)
+
+
+def load_causal_lm(name: str, **how: Any) -> Any:
+    """The causal language model of a folder or a Hub name, all of whose weights are there.
+
+    Args:
+        how: for `from_pretrained` (dtype, device_map, …).
+    Raises:
+        InputError: there is no such model, a file of it is cut short, or it lacks weights, as
+            one without an output matrix does; transformers would draw them at random.
+    """
+    with _one_line(name):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(name, output_loading_info=True, **how)
+        model, info = loaded
+        if missing := sorted(info["missing_keys"]):
+            raise InputError(
+                f"model {name!r}: expected a causal language model with all its weights, "
+                f"{len(missing)} are missing, first {missing[0]}"
+            )
+        return model
 
 
 def load_base(name: str, device: str | None = None, dtype: str = "auto") -> tuple[Any, Any]:
     """The causal language model and the tokenizer of a folder or a Hub name.
 
     Args:
-        device: "cpu", "cuda", …; default "cuda" where there is one; "auto" spreads a large
-            model over all devices.
+        device: "cpu", "cuda", …; default "cuda" where there is one (each process of
+            `accelerate launch` its own); "auto" spreads a large model over all devices.
         dtype: one of auto, float32, bfloat16, float16.
     Raises:
         InputError: there is no such model, device or dtype.
@@ -27,17 +71,11 @@ def load_base(name: str, device: str | None = None, dtype: str = "auto") -> tupl
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
     if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        where = {"device_map": "auto"} if device == "auto" else {}
-        base: Any = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, **where)
+        device = processes.device()
+    where = {"device_map": "auto"} if device == "auto" else {}
+    base = load_causal_lm(name, dtype=dtype, **where)
+    with _one_line(name):
         tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"model {name!r}: expected a folder or a Hub name of a causal language model with "
-            f"its tokenizer; {reason}"
-        ) from error
     try:
         return (base if device == "auto" else base.to(device)).eval(), tokenizer
     except (RuntimeError, AssertionError) as error:

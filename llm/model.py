@@ -14,16 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llm import adapter
 from llm.cache_layer import pooled_layer, prefix_sums
 from llm.head import LowRankHead
+from llm.loading import load_causal_lm
 from llm.tilt import Gate, T3Config, forget_share, gated_temperature, tilt
 from t3theory.exceptions import InputError
 
@@ -44,6 +45,9 @@ _CACHE = (
     else "past_key_values"
 )
 
+
+# What a trainer passes for the loss alone: the base must not see it.
+_OF_THE_LOSS = ("num_items_in_batch", "shift_labels", "ignore_index")
 
 _Reader = tuple[nn.Module, list[Tensor]]
 _READER: ContextVar[_Reader | None] = ContextVar("reader", default=None)
@@ -122,7 +126,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
             self.hf_device_map = base.hf_device_map
         _listen(base)
         self.base.requires_grad_(False)
-        self.head.to(base.get_output_embeddings().weight.device)
+        self.head.to(_device(base.get_output_embeddings()))
         self.train(base.training)
         self._takes = frozenset(inspect.signature(base.forward).parameters)
 
@@ -146,10 +150,13 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         Args:
             attention_mask: (batch, past + length); default all ones.
             pooling_mask: the same, where `attention_mask` is of another form (static caches).
-            labels: (batch, length), −100 where ignored; the loss is the mean over the others.
+            labels: (batch, kept positions), −100 where ignored. The loss is transformers' own:
+                the mean over the others (nan if there are none), or their sum over
+                `num_items_in_batch`.
         """
         del return_dict  # always one
-        inputs = kwargs | {
+        aside = {k: kwargs.pop(k) for k in _OF_THE_LOSS if k in kwargs}
+        inputs = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "position_ids": position_ids,
@@ -158,26 +165,34 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
             _CACHE: past_key_values if cache is None else cache,
             "logits_to_keep": logits_to_keep,
         }
-        taken = {k: v for k, v in inputs.items() if k in self._takes or k in kwargs}
-        with final_hidden(self.base) as found:
-            output = self.base(**taken)
-        hidden = found[-1]
+        output, hidden = self._run_base(inputs, kwargs)
         mask = attention_mask if pooling_mask is None else pooling_mask
         latent = self._pooled_latent(hidden, mask, getattr(output, _CACHE, None))
-        if isinstance(logits_to_keep, int):
-            latent = latent[:, -logits_to_keep:] if logits_to_keep else latent
-        else:
-            latent = latent[:, logits_to_keep]
-        logits = output.logits[:, -latent.shape[1] :]
-        log_odds = self.head.up(latent).to(logits.device)
-        scores = tilt(logits, log_odds, self.t3_config)
-        return CausalLMOutputWithPast(
-            loss=None if labels is None else _shifted_loss(scores, labels),
-            logits=scores,
-            hidden_states=output.hidden_states,
-            attentions=output.attentions,
-            **{_CACHE: getattr(output, _CACHE, None)},
-        )
+        scores = self._tilted(output.logits, latent, logits_to_keep)
+        loss = None if labels is None else self._loss(scores, labels, aside)
+        return _output(loss, scores, output)
+
+    def _run_base(self, inputs: dict[str, Any], more: dict[str, Any]) -> tuple[Any, Tensor]:
+        """The base's output and final hidden states, of those inputs that its forward names."""
+        taken = {k: v for k, v in inputs.items() if k in self._takes}
+        with final_hidden(self.base) as found:
+            output = self.base(**taken, **more)
+        return output, found[-1]
+
+    def _tilted(self, logits: Tensor, latent: Tensor, keep: int | Tensor) -> Tensor:
+        log_odds = self.head.up(_kept(latent, keep)).to(logits.device)
+        if "logits_to_keep" not in self._takes:
+            logits = _kept(logits, keep)
+        return tilt(logits, log_odds, self.t3_config)
+
+    def _loss(self, scores: Tensor, labels: Tensor, aside: dict[str, Any]) -> Tensor:
+        if labels.shape != scores.shape[:-1]:
+            raise InputError(
+                f"labels: expected one for each score, {tuple(scores.shape[:-1])}, got "
+                f"{tuple(labels.shape)}; logits_to_keep leaves out the scores of all others"
+            )
+        vocab_size = scores.shape[-1]
+        return self.loss_function(logits=scores, labels=labels, vocab_size=vocab_size, **aside)
 
     def _pooled_latent(self, hidden: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
         """down · u_t at the new positions, (batch, length, rank); updates the cache."""
@@ -248,16 +263,36 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         description, head = adapter.load(Path(folder))
         if not isinstance(base, PreTrainedModel):
             name = str(description.base if base is None else base)
-            try:
-                base = AutoModelForCausalLM.from_pretrained(name, **kwargs)
-            except (OSError, ValueError) as error:
-                reason = str(error).split("\n")[0]
-                raise InputError(f"base model {name!r}: cannot be loaded: {reason}") from error
+            base = cast(PreTrainedModel, load_causal_lm(name, **kwargs))
         if check_base:
-            adapter.check_base(base, description, folder)
+            adapter.check_base(base, head, description, folder)
         return cls(base, head, description.t3).eval()
 
 
-def _shifted_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    flat = scores[:, :-1].reshape(-1, scores.shape[-1])
-    return nn.functional.cross_entropy(flat, labels[:, 1:].reshape(-1).to(flat.device))
+def _output(loss: Tensor | None, scores: Tensor, output: Any) -> CausalLMOutputWithPast:
+    """The base's output, with these scores and this loss."""
+    return CausalLMOutputWithPast(
+        loss=loss,
+        logits=scores,
+        hidden_states=output.hidden_states,
+        attentions=output.attentions,
+        **{_CACHE: getattr(output, _CACHE, None)},
+    )
+
+
+def _kept(states: Tensor, keep: int | Tensor) -> Tensor:
+    """The positions that `logits_to_keep` names, in all the forms that transformers takes."""
+    if isinstance(keep, int):
+        return states[:, -keep:]
+    if keep.ndim == 1:
+        return states[:, keep]
+    if keep.dtype == torch.bool:
+        return states[keep]
+    return states[torch.arange(len(states), device=states.device)[:, None], keep]
+
+
+def _device(module: nn.Module) -> Any:
+    """Where a module computes, which is not where accelerate keeps the weights of a large one."""
+    hook = getattr(module, "_hf_hook", None)
+    found = getattr(hook, "execution_device", None)
+    return next(module.parameters()).device if found is None else found

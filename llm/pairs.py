@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from llm.json_lines import json_lines
 from t3theory.exceptions import InputError
 
 __all__ = ["Pair", "check_disjoint", "read_pairs"]
@@ -27,21 +27,13 @@ def read_pairs(path: str | Path) -> list[Pair]:
     Raises:
         InputError: the file is missing or empty, or a line is not such a pair; names the line.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a JSON Lines file of pairs, {error}") from error
-    pairs = [_pair(line, f"{path}:{i}") for i, line in enumerate(lines, 1) if line.strip()]
+    pairs = [_pair(row, place) for place, row in json_lines(path)]
     if not pairs:
         raise InputError(f"{path}: expected at least one pair, got an empty file")
     return pairs
 
 
-def _pair(line: str, place: str) -> Pair:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{place}: expected one JSON object a line, {error}") from error
+def _pair(row: object, place: str) -> Pair:
     for names in FIELDS:
         if isinstance(row, dict) and all(isinstance(row.get(name), str) for name in names):
             pair = Pair(row[names[0]], row[names[1]])

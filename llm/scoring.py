@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from llm import processes
 from llm.encoding import IGNORED, Batch, Encoded, collate, encode_prompt, length_sorted_batches
 from t3theory.exceptions import AssumptionError, InputError
 
@@ -87,19 +88,26 @@ def _check_fit(model: Any, sequences: Sequence[Sequence[int]], new_tokens: int =
         )
 
 
-def _tracked(batches: Iterable[T], total: int, message: str | None) -> Iterable[T]:
+def _tracked(batches: Sequence[T], message: str | None) -> Iterable[T]:
     """The batches, with a progress bar on a terminal's standard error where there is a message."""
     if message is None or not sys.stderr.isatty():
         return batches
-    return track(
-        batches, description=message, total=total, console=Console(stderr=True), transient=True
-    )
+    return track(batches, description=message, console=Console(stderr=True), transient=True)
 
 
-def _batch_count(rows: int, batch_size: int) -> int:
+def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise AssumptionError("batch_size", "must be ≥ 1", batch_size)
-    return -(-rows // batch_size)
+
+
+def _in_order(batches: Sequence[Sequence[int]], results: Sequence[Sequence[T]]) -> list[T]:
+    """Results of batches of indices, each where its index says."""
+    flat = {
+        i: result
+        for batch, part in zip(batches, results, strict=True)
+        for i, result in zip(batch, part, strict=True)
+    }
+    return [flat[i] for i in range(len(flat))]
 
 
 def _answer_logits(model: Any, batch: Batch, keeps: bool) -> Float[Tensor, "batch kept vocab"]:
@@ -142,7 +150,7 @@ def score_rows(
 ) -> list[RowScores]:
     """Each row's answer under teacher forcing, in the order of `rows`.
 
-    Rows are batched by length; logits of prompts are not computed where the model can leave
+    Rows are batched by length (and batches shared by the processes of `accelerate launch`); logits of prompts are not computed where the model can leave
     them out. Half-precision logits are normalised in float32.
 
     Args:
@@ -155,16 +163,16 @@ def score_rows(
         AssumptionError: `batch_size` is below 1.
         InputError: a row has tokens or positions that the model has not.
     """
-    total = _batch_count(len(rows), batch_size)
+    _check_batch_size(batch_size)
     _check_fit(model, [row.input_ids for row in rows])
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
-    scores: list[RowScores | None] = [None] * len(rows)
+    batches = list(length_sorted_batches(rows, batch_size))
     with _evaluating(model):
-        for batch in _tracked(length_sorted_batches(rows, batch_size), total, message):
-            collated = collate([rows[i] for i in batch], pad).to(model.device)
-            for i, score in zip(batch, _score_batch(model, collated, keeps), strict=True):
-                scores[i] = score
-    return [score for score in scores if score is not None]
+        parts = [
+            _score_batch(model, collate([rows[i] for i in batch], pad).to(model.device), keeps)
+            for batch in _tracked(processes.share(batches), message)
+        ]
+    return _in_order(batches, processes.merge(parts))
 
 
 def _pad_left(prompts: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
@@ -192,24 +200,31 @@ def greedy_answers(
     """
     if max_new_tokens < 1:
         raise AssumptionError("max_new_tokens", "must be ≥ 1", max_new_tokens)
-    total = _batch_count(len(questions), batch_size)
+    _check_batch_size(batch_size)
     pad = pad_id(tokenizer)
     prompts = [Encoded(encode_prompt(tokenizer, q), 0) for q in questions]
     _check_fit(model, [prompt.input_ids for prompt in prompts], max_new_tokens)
-    answers = [""] * len(questions)
+    batches = list(length_sorted_batches(prompts, batch_size))
     with _evaluating(model):
-        for batch in _tracked(length_sorted_batches(prompts, batch_size), total, message):
-            ids, mask = _pad_left([prompts[i].input_ids for i in batch], pad)
-            output = model.generate(
-                input_ids=ids.to(model.device),
-                attention_mask=mask.to(model.device),
-                do_sample=False,
-                num_beams=1,
-                max_new_tokens=max_new_tokens,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=pad,
-            )
-            texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
-            for i, text in zip(batch, texts, strict=True):
-                answers[i] = text.strip()
-    return answers
+        parts = [
+            _generate(model, tokenizer, [prompts[i].input_ids for i in batch], pad, max_new_tokens)
+            for batch in _tracked(processes.share(batches), message)
+        ]
+    return _in_order(batches, processes.merge(parts))
+
+
+def _generate(
+    model: Any, tokenizer: Any, prompts: Sequence[list[int]], pad: int, new_tokens: int
+) -> list[str]:
+    ids, mask = _pad_left(prompts, pad)
+    output = model.generate(
+        input_ids=ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        do_sample=False,
+        num_beams=1,
+        max_new_tokens=new_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=pad,
+    )
+    texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+    return [text.strip() for text in texts]

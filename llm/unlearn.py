@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llm.adapter import check_causal_lm
 from llm.diagnostics import calibration, head_risk
 from llm.encoding import Encoded, encode_pair
-from llm.features import cache_features
-from llm.fit_head import HeadConfig, fit_head
+from llm.features import Features, cache_features
+from llm.fit_head import Fit, HeadConfig, fit_head
 from llm.head import LowRankHead
 from llm.model import T3ForCausalLM
 from llm.pairs import Pair, check_disjoint, read_pairs
@@ -77,32 +78,45 @@ def unlearn(
     """
     config = UnlearnConfig() if config is None else config
     say = progress or (lambda _: None)
-    if not forget or len(retain) < 2:
-        raise InputError(
-            "expected at least one forget pair and two retain pairs (one to measure on), "
-            f"got {len(forget)} and {len(retain)}"
-        )
-    check_disjoint(forget, retain)
+    _check(base, forget, retain)
     trained, kept = _split(list(retain), config)
     rows = [_encode(base, tokenizer, pairs) for pairs in (forget, trained, kept)]
     say("one pass of the base over all pairs")
     features = [cache_features(base, r, cache_folder).to(base.device) for r in rows]
     say("training the head")
     vocab_size = base.get_output_embeddings().weight.shape[0]
-    head, history = fit_head(features[1], features[0], vocab_size, config.head)
+    fit = fit_head(features[1], features[0], vocab_size, config.head)
     say("choosing temperature and gate")
-    chosen, figures = _choose(base, head, rows[0], rows[2], config)
-    risk = head_risk(head, features[2], features[0], config.confidence)
-    report = figures | {
-        "pairs": {"forget": len(forget), "retain": len(trained), "heldout_retain": len(kept)},
+    chosen, figures = _choose(base, fit.head, rows[0], rows[2], config)
+    counts = {"forget": len(forget), "retain": len(trained), "heldout_retain": len(kept)}
+    report = figures | _about_head(fit, features[2], features[0], config) | {"pairs": counts}
+    return Unlearned(T3ForCausalLM(base, fit.head, chosen.config).eval(), report)
+
+
+def _check(base: Any, forget: Sequence[Pair], retain: Sequence[Pair]) -> None:
+    if not forget or len(retain) < 2:
+        raise InputError(
+            "expected at least one forget pair and two retain pairs (one to measure on), "
+            f"got {len(forget)} and {len(retain)}"
+        )
+    check_disjoint(forget, retain)
+    check_causal_lm(base)
+
+
+def _about_head(
+    fit: Fit, heldout_retain: Features, forget: Features, config: UnlearnConfig
+) -> dict[str, Any]:
+    """How the head was trained and what is known of it."""
+    last = fit.history[-1]
+    risk = head_risk(fit.head, heldout_retain, forget, config.confidence)
+    return {
         "head": asdict(config.head),
-        "steps": history[-1].step,
-        "in_sample_risk": history[-1].risk,
-        "stopped_by": _reason(config.head, history[-1].risk),
+        "steps": last.step,
+        "in_sample_risk": last.risk,
+        "stopped_by": _reason(config.head, last.risk),
         "risk": asdict(risk) | {"balanced": risk.risk, "balanced_upper": risk.upper},
-        "calibration_error": calibration(head, features[2], features[0]).error,
+        "calibration_error": calibration(fit.head, heldout_retain, forget).error,
     }
-    return Unlearned(T3ForCausalLM(base, head, chosen.config).eval(), report)
 
 
 def _choose(
@@ -179,32 +193,40 @@ figures of its training (`unlearn.json`).
 
 
 def save_unlearned(folder: str | Path, result: Unlearned) -> None:
-    """Write the adapter, its figures (`unlearn.json`) and its card (`README.md`)."""
-    folder, report = Path(folder), result.report
-    chosen, pairs = report["chosen"], report["pairs"]
+    """Write the adapter, its figures (`unlearn.json`) and its card (`README.md`).
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    result.model.save_pretrained(folder)
     try:
-        result.model.save_pretrained(folder)
-        write_json(folder / "unlearn.json", report)
-        card = CARD.format(
-            base=result.model.base.config.name_or_path or "(unnamed)",
-            forget=pairs["forget"],
-            retain=pairs["retain"],
-            heldout=pairs["heldout_retain"],
-            rank=report["head"]["rank"],
-            steps=report["steps"],
-            stopped=report["stopped_by"],
-            temperature=chosen["config"]["temperature"],
-            scale=chosen["config"]["guidance_scale"],
-            gate=chosen["config"]["gate"],
-            risk=report["risk"]["balanced"],
-            upper=report["risk"]["balanced_upper"],
-            confidence=report["risk"]["confidence"],
-            base_retain=report["base_loss"]["heldout_retain"],
-            cost=chosen["retain_cost"],
-            base_forget=report["base_loss"]["forget"],
-            forget_loss=chosen["forget_loss"],
-        )
+        write_json(folder / "unlearn.json", result.report)
         with atomic_path(folder / "README.md") as temporary:
-            temporary.write_text(card, encoding="utf-8")
+            temporary.write_text(_card(result), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{folder}: the adapter cannot be written, {error}") from error
+
+
+def _card(result: Unlearned) -> str:
+    report = result.report
+    chosen, pairs = report["chosen"], report["pairs"]
+    return CARD.format(
+        base=result.model.base.config.name_or_path or "(unnamed)",
+        forget=pairs["forget"],
+        retain=pairs["retain"],
+        heldout=pairs["heldout_retain"],
+        rank=report["head"]["rank"],
+        steps=report["steps"],
+        stopped=report["stopped_by"],
+        temperature=chosen["config"]["temperature"],
+        scale=chosen["config"]["guidance_scale"],
+        gate=chosen["config"]["gate"],
+        risk=report["risk"]["balanced"],
+        upper=report["risk"]["balanced_upper"],
+        confidence=report["risk"]["confidence"],
+        base_retain=report["base_loss"]["heldout_retain"],
+        cost=chosen["retain_cost"],
+        base_forget=report["base_loss"]["forget"],
+        forget_loss=chosen["forget_loss"],
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from llm.json_lines import json_lines
 from llm.tofu.mini import LAYOUT_FILE, ROWS_PER_AUTHOR, mini_files
 from t3theory.exceptions import InputError
 
@@ -42,23 +43,7 @@ def read_rows(path: str | Path, required: Sequence[str] = PAIR) -> list[Row]:
         InputError: the file is missing or empty, a line is not a JSON object, or a field is
             missing or not a text.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"{path}: expected a JSON Lines file, {reason}") from error
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path}:{number}: expected one JSON object a line, {error.msg}"
-            ) from error
-        rows.append(_check_row(row, required, f"{path}:{number}"))
+    rows = [_check_row(value, required, place) for place, value in json_lines(path)]
     if not rows:
         raise InputError(f"{path}: no rows, expected at least one question and answer")
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t3theory.exceptions import InputError
+from t3theory.exceptions import AssumptionError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,8 @@ def evaluate(
     """Evaluate on TOFU and write TOFU_EVAL.json and TOFU_SUMMARY.json.
 
     An evaluation already in `out` is taken as it is if the same model, data, settings and code
-    made it, and replaced otherwise.
+    made it, and replaced otherwise. Under `accelerate launch -m t3theory evaluate …` the
+    processes share the rows.
 
     Args:
         adapter: folder of an unlearned model (a head and its settings).
@@ -53,10 +54,14 @@ def evaluate(
     """
     from rich.console import Console
 
+    from llm import processes
     from llm.tofu import evaluate as tofu
     from llm.tofu.data import load_tofu
     from llm.tofu.logs import evaluation_key
 
+    for name, value in (("batch_size", batch_size), ("max_new_tokens", max_new_tokens)):
+        if value < 1:
+            raise AssumptionError(name, "must be at least 1", value)
     if adapter is None and model is None:
         raise InputError("t3 evaluate: expected --adapter FOLDER or --model FOLDER|HUB_NAME")
     rows = load_tofu(data, split)
@@ -66,7 +71,10 @@ def evaluate(
     found = tofu.stored_evaluation(out, key)
     if found is None:
         found = tofu.evaluate(loaded, tokenizer, rows, retain, batch_size, max_new_tokens)
-        tofu.write_logs(found, out)
+        if processes.is_main():
+            tofu.write_logs(found, out)
+    if not processes.is_main():
+        return
     console = Console()
     console.print(_table(found, rows.name))
     if retain is None:
@@ -76,25 +84,15 @@ def evaluate(
 
 def _load(adapter: str | None, model: str | None) -> tuple[Any, Any]:
     """The model, on a GPU if there is one, and its tokenizer."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
+    from llm import adapter as adapters
+    from llm.loading import load_base
     from llm.model import T3ForCausalLM
 
-    name = model
-    try:
-        if adapter is not None:
-            loaded: Any = T3ForCausalLM.from_pretrained(adapter, model, dtype="auto")
-            name = model or loaded.base.config.name_or_path
-        else:
-            loaded = AutoModelForCausalLM.from_pretrained(str(model), dtype="auto")
-        tokenizer = AutoTokenizer.from_pretrained(str(name))
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = str(error).split("\n")[0]
-        raise InputError(f"model {name!r}: cannot be loaded: {reason}") from error
-    return loaded.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    if adapter is None:
+        return load_base(str(model))
+    description, _ = adapters.load(Path(adapter))
+    base, tokenizer = load_base(model or description.base)
+    return T3ForCausalLM.from_pretrained(adapter, base), tokenizer
 
 
 def _table(found: Mapping[str, Mapping[str, Any]], title: str) -> Any:

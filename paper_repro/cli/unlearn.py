@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from llm.pairs import Pair
+    from llm.tilt import T3Config
+    from llm.unlearn import UnlearnConfig, Unlearned
 
 __all__ = ["unlearn"]
+
+Gate = Literal["none", "hard", "soft"]
 
 
 def unlearn(
@@ -14,7 +21,7 @@ def unlearn(
     retain: Path,
     out: Path,
     temperature: float | None = None,
-    gate: Literal["none", "hard", "soft"] | None = None,
+    gate: Gate | None = None,
     retain_budget: float = 0.1,
     rank: int = 20,
     learning_rate: float = 1e-2,
@@ -27,6 +34,8 @@ def unlearn(
     dtype: str = "auto",
 ) -> None:
     """Train a head for any causal language model on any pairs.
+
+    Under `accelerate launch -m t3theory unlearn …` the processes share the base's pass.
 
     Args:
         model: a folder or a Hub name of a causal language model with its tokenizer.
@@ -47,27 +56,11 @@ def unlearn(
         dtype: of the base (auto, float32, bfloat16, float16).
     """
     # Bad input is found before the libraries and the model are loaded.
-    from llm.pairs import check_disjoint, read_pairs
-    from t3theory.exceptions import InputError
-
-    pairs = read_pairs(forget), read_pairs(retain)
-    check_disjoint(*pairs)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: expected a folder, got a file")
-
-    from rich.console import Console
+    pairs = _pairs(forget, retain, out)
 
     from llm.fit_head import HeadConfig
-    from llm.loading import load_base
-    from llm.tilt import T3Config
-    from llm.unlearn import UnlearnConfig, save_unlearned, unlearn
+    from llm.unlearn import UnlearnConfig
 
-    t3 = None
-    if temperature is not None or gate is not None:
-        t3 = T3Config(
-            temperature=2.5 if temperature is None else temperature,
-            gate="hard" if gate is None else gate,
-        )
     head = HeadConfig(
         rank=rank,
         learning_rate=learning_rate,
@@ -76,20 +69,65 @@ def unlearn(
         stop_at_risk=stop_at_risk,
         seed=seed,
     )
-    config = UnlearnConfig(head=head, t3=t3, retain_budget=retain_budget)
-    console = Console(stderr=True)
-    with console.status("loading the model") as status:
+    config = UnlearnConfig(head=head, t3=_given(temperature, gate), retain_budget=retain_budget)
+    _run(model, pairs, out, config, cache, device, dtype)
+
+
+def _pairs(forget: Path, retain: Path, out: Path) -> tuple[list[Pair], list[Pair]]:
+    from llm.pairs import check_disjoint, read_pairs
+    from t3theory.exceptions import InputError
+
+    pairs = read_pairs(forget), read_pairs(retain)
+    check_disjoint(*pairs)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: expected a folder, got a file")
+    return pairs
+
+
+def _given(temperature: float | None, gate: Gate | None) -> T3Config | None:
+    """The user's own settings, if any is given."""
+    from llm.tilt import T3Config
+
+    if temperature is None and gate is None:
+        return None
+    return T3Config(
+        temperature=2.5 if temperature is None else temperature,
+        gate="hard" if gate is None else gate,
+    )
+
+
+def _run(
+    model: str,
+    pairs: tuple[list[Pair], list[Pair]],
+    out: Path,
+    config: UnlearnConfig,
+    cache: Path | None,
+    device: str | None,
+    dtype: str,
+) -> None:
+    from rich.console import Console
+
+    from llm import processes
+    from llm.loading import load_base
+    from llm.unlearn import save_unlearned, unlearn
+
+    with Console(stderr=True).status("loading the model") as status:
         base, tokenizer = load_base(model, device, dtype)
         result = unlearn(base, tokenizer, *pairs, config, cache, lambda what: status.update(what))
+    if not processes.is_main():
+        return
     save_unlearned(out, result)
-    chosen, risk = result.report["chosen"], result.report["risk"]
-    Console().print(
+    Console().print(_line(out, result), markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(out: Path, result: Unlearned) -> str:
+    """What was done, in one line."""
+    report = result.report
+    chosen, risk = report["chosen"], report["risk"]
+    return (
         f"{out}: T = {chosen['config']['temperature']:g}, gate {chosen['config']['gate']}; "
-        f"{result.report['steps']} steps, stopped by {result.report['stopped_by']}; "
+        f"{report['steps']} steps, stopped by {report['stopped_by']}; "
         f"head risk {risk['balanced']:.3f} (at most {risk['balanced_upper']:.3f}) nats; "
-        f"held-out retain loss +{chosen['retain_cost']:.3f}, forget loss "
-        f"{result.report['base_loss']['forget']:.2f} → {chosen['forget_loss']:.2f} nats a token",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"held-out retain loss {chosen['retain_cost']:+.3f}, forget loss "
+        f"{report['base_loss']['forget']:.2f} → {chosen['forget_loss']:.2f} nats a token"
     )

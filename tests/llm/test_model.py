@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from tiny_bases import HIDDEN, SPECIAL, VOCAB, prompts, sharp_head, tiny_base
+from transformers import LlamaForCausalLM, modeling_utils
 
 from llm.head import LowRankHead
 from llm.model import T3Config, T3ForCausalLM
 from t3theory.estimator import tilted_score
 from t3theory.exceptions import AssumptionError, InputError
+
+# Its bases take positions of a row each only from 5.24 on.
+TOO_OLD = not hasattr(modeling_utils, "slice_logits_to_keep")
 
 # float32 sums of 16 products and logarithms of 60 of them, in another order.
 ROUNDING = 1e-5
@@ -149,52 +151,68 @@ def test_half_precision_bases_are_pooled_in_single_precision(dtype):
     torch.testing.assert_close(got.double(), expected, rtol=0, atol=2e-5)
 
 
-def test_saved_adapter_holds_no_base_and_loads_the_same_model(tmp_path):
-    base = tiny_base("qwen2")
-    base.save_pretrained(tmp_path / "base")
-    config = T3Config(temperature=1.7, gate="soft", log_prior_odds=0.3)
-    model = T3ForCausalLM(type(base).from_pretrained(tmp_path / "base"), sharp_head(), config)
-    model.save_pretrained(tmp_path / "adapter")
-    files = sorted(p.name for p in (tmp_path / "adapter").iterdir())
-    assert files == ["head.safetensors", "t3_config.json"]
-    assert (tmp_path / "adapter/head.safetensors").stat().st_size < 4 * (HIDDEN + VOCAB) * 3 + 500
-    ids, mask = prompts()
-    with torch.no_grad():
-        expected = model.eval()(ids, mask).logits
-        for given in (None, base, tmp_path / "base", str(tmp_path / "base")):
-            again = T3ForCausalLM.from_pretrained(tmp_path / "adapter", base=given)
-            assert again.t3_config == config
-            assert torch.equal(again(ids, mask).logits, expected)
-    half = T3ForCausalLM.from_pretrained(tmp_path / "adapter", dtype=torch.bfloat16)
-    assert half.base.dtype == torch.bfloat16
-    assert half.head.up.weight.dtype == torch.float32
+class Plain(LlamaForCausalLM):
+    """A base whose forward knows no `logits_to_keep`, as older custom models."""
+
+    def forward(self, input_ids=None, attention_mask=None, use_cache=None, **kwargs):
+        assert "logits_to_keep" not in kwargs
+        return super().forward(
+            input_ids, attention_mask=attention_mask, use_cache=use_cache, **kwargs
+        )
 
 
-def test_adapter_refuses_another_base_damage_and_absence(tmp_path):
-    base = tiny_base("llama")
-    T3ForCausalLM(base, sharp_head()).save_pretrained(tmp_path / "a")
-    other = tiny_base("llama")
+@pytest.mark.parametrize("knows", [True, False])
+def test_kept_positions_in_every_form(knows):
+    base, (ids, mask) = tiny_base("llama"), prompts()
+    if not knows:
+        plain = Plain(base.config)
+        plain.load_state_dict(base.state_dict())
+        base = plain.eval()
+    model = T3ForCausalLM(base, sharp_head()).eval()
     with torch.no_grad():
-        other.model.layers[1].mlp.up_proj.weight.mul_(1.5)
-    with pytest.raises(InputError, match=r"fingerprint \w{16}, got one with \w{16}"):
-        T3ForCausalLM.from_pretrained(tmp_path / "a", base=other)
-    assert T3ForCausalLM.from_pretrained(tmp_path / "a", base=other, check_base=False) is not None
-    with pytest.raises(InputError, match="expected an adapter"):
-        T3ForCausalLM.from_pretrained(tmp_path / "nowhere", base=base)
-    with pytest.raises(InputError, match=r"base model .*nowhere.*: cannot be loaded"):
-        T3ForCausalLM.from_pretrained(tmp_path / "a", base=tmp_path / "nowhere")
-    weights = tmp_path / "a/head.safetensors"
-    whole = weights.read_bytes()
-    weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="damaged"):
-        T3ForCausalLM.from_pretrained(tmp_path / "a", base=base)
-    weights.write_bytes(whole)
-    description = tmp_path / "a/t3_config.json"
-    content = json.loads(description.read_text())
-    for change in ({"t3": {"temperatur": 1}}, {"head": {"rank": 3}}, {"t3": {"temperature": -1}}):
-        description.write_text(json.dumps(content | change))
-        with pytest.raises(InputError, match="damaged"):
-            T3ForCausalLM.from_pretrained(tmp_path / "a", base=base)
+        whole = model(ids, mask).logits
+        for keep, expected in (
+            (2, whole[:, -2:]),
+            (torch.tensor([1, 4]), whole[:, [1, 4]]),
+            (torch.tensor([[1], [4], [2]]), whole[range(3), [1, 4, 2]][:, None]),
+            (mask.bool(), whole[mask.bool()]),
+        ):
+            if knows and TOO_OLD and not isinstance(keep, int) and keep.ndim == 2:
+                continue
+            got = model(ids, mask, logits_to_keep=keep).logits
+            torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
+
+
+def test_labels_are_of_the_kept_positions():
+    model, (ids, mask) = T3ForCausalLM(tiny_base("llama"), sharp_head()).eval(), prompts()
+    with torch.no_grad():
+        expected = model(ids, mask, labels=ids.index_fill(1, torch.arange(4), -100)).loss
+        got = model(ids, mask, labels=ids[:, 3:], logits_to_keep=4).loss
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
+        for keep in (1, torch.tensor([2, 3])):
+            with pytest.raises(InputError, match=r"labels: expected one for each score, \(3, \d\)"):
+                model(ids, mask, labels=ids, logits_to_keep=keep)
+
+
+def test_the_loss_is_transformers_own():
+    """Nothing to predict is nan in both; a trainer's number of items divides the sum in both."""
+    base, (ids, mask) = tiny_base("llama"), prompts()
+    # T = 1 and s = 0: the same scores as the base's, so the same losses.
+    model = T3ForCausalLM(base, sharp_head(), T3Config(temperature=1.0, guidance_scale=0.0)).eval()
+    shifted = torch.nn.functional.pad(ids, (0, 1), value=-100)[:, 1:].contiguous()
+    with torch.no_grad():
+        for labels in (ids, ids.masked_fill(mask == 0, -100), torch.full_like(ids, -100)):
+            for more in (
+                {},
+                {"num_items_in_batch": 5},
+                {"num_items_in_batch": torch.tensor(5)},
+                {"shift_labels": shifted},
+            ):
+                loss = model(ids, mask, labels=labels, **more).loss
+                theirs = base(ids, attention_mask=mask, labels=labels, **more).loss
+                torch.testing.assert_close(loss, theirs, rtol=0, atol=1e-5, equal_nan=True)
+        nothing = model(ids, mask, labels=torch.full_like(ids, -100)).loss
+        assert torch.isnan(nothing)
 
 
 def test_sizes_and_settings_are_checked():

@@ -110,7 +110,9 @@ def test_the_same_evaluation_is_not_run_twice(
     ("words", "message"),
     [
         ((), "expected --adapter FOLDER or --model"),
-        (("--model", "./nowhere"), "model './nowhere': cannot be loaded"),
+        (("--model", "./nowhere"), "model './nowhere': expected a folder or a Hub name"),
+        (("--model", "m", "--batch-size", "0"), "batch_size must be at least 1, got 0"),
+        (("--model", "m", "--max-new-tokens", "0"), "max_new_tokens must be at least 1, got 0"),
         (("--adapter", "nowhere"), "expected an adapter"),
         (("--model", "m", "--data", "nowhere"), "expected 'mini', a folder, or a Hub name"),
         (("--model", "m", "--split", "forget11"), "split 'forget11': expected one of"),
