@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from t3theory._xp import require
 from t3theory.bounds import Bound, evaluate
 from t3theory.classifier import excess_risk
 from t3theory.envelope import Certificate, worst_case
 from t3theory.errors import forget_error, retain_error
 from t3theory.estimator import temper_then_tilt
-from t3theory.exceptions import InputError
+from t3theory.exceptions import AssumptionError, InputError
 from t3theory.mixture import Mixture
 
 __all__ = ["Assessment", "assess", "read_instance"]
@@ -80,8 +81,8 @@ def read_instance(file: str | Path) -> tuple[Mixture, NDArray[np.float64]]:
         file: .npz with arrays retain (n,), forget (n,), gamma (), classifier (n,) and,
             optionally, reference (n,); never unpickled.
     Raises:
-        InputError: no such archive, or it lacks an array or holds something else than numbers.
-        AssumptionError: the arrays are no mixture.
+        InputError: names the file and what is wrong with it: no such archive, an array that
+            is missing or holds something else than numbers, no mixture, no classifier.
     """
     arrays = _numbers(Path(file))
     missing = [name for name in _REQUIRED if name not in arrays]
@@ -93,12 +94,18 @@ def read_instance(file: str | Path) -> tuple[Mixture, NDArray[np.float64]]:
     if f.shape != arrays["retain"].shape:
         expected = arrays["retain"].shape
         raise InputError(f"{file}: classifier: expected retain's shape {expected}, got {f.shape}")
-    mixture = Mixture(
-        retain=arrays["retain"],
-        forget=arrays["forget"],
-        gamma=float(arrays["gamma"].item()),
-        reference=arrays.get("reference"),
-    )
+    try:
+        require((f >= 0) & (f <= 1), "classifier", "must lie in [0, 1]", f)
+        mixture = Mixture(
+            retain=arrays["retain"],
+            forget=arrays["forget"],
+            gamma=arrays["gamma"].item(),
+            reference=arrays.get("reference"),
+        )
+    except AssumptionError as error:
+        raise InputError(f"{file}: {error}") from error
+    if not np.any(f[mixture.probabilities > 0] > 0):
+        raise InputError(f"{file}: classifier must be positive somewhere that P > 0; it is 0 there")
     return mixture, f
 
 

@@ -28,14 +28,13 @@ def forget_error(mixture: Mixture, log_q: Array) -> Array:
     xp = namespace(log_q)
     a, b = mixture.log_retain_density, log_q
     high = xp.maximum(a, b)
-    none = high == -xp.inf
+    # Nothing counts where both are 0 or no forget mass is, where a density may overflow.
+    none = (high == -xp.inf) | (mixture.forget == 0)
     high = xp.where(none, xp.zeros_like(high), high)
     # |e^a − e^b| = e^max · (1 − e^{−|a−b|}), so that nearly equal densities keep their digits.
     gap = xp.where(none, xp.zeros_like(high), xp.minimum(a, b) - high)
     distance = xp.where(none, xp.zeros_like(high), -xp.exp(high) * xp.expm1(gap))
-    # Densities may overflow where no forget mass is: 0 · inf would be nan.
-    counted = mixture.forget > 0
-    return xp.sum(mixture.forget * xp.where(counted, distance, xp.zeros_like(distance)))
+    return xp.sum(mixture.forget * distance)
 
 
 def _log_density(mixture: Mixture, log_q: Array) -> Array:

@@ -8,7 +8,7 @@ simulations and the language model call these same two functions.
 
 from __future__ import annotations
 
-from t3theory._xp import Array, as_float_array, logsumexp, namespace, on_host, plain, require
+from t3theory._xp import Array, as_float_array, logsumexp, namespace, on_host, plain, require, xlogy
 from t3theory.exceptions import AssumptionError
 
 __all__ = ["temper_then_tilt", "tilted_score"]
@@ -57,7 +57,7 @@ def tilted_score(
             return base
         # Decoding at s = 1 need not pass over a vocabulary once more.
         return base + (log_f if guidance_scale == 1 else guidance_scale * log_f)
-    return base + xp.where(guidance_scale == 0, xp.zeros_like(log_f), guidance_scale * log_f)
+    return base + xlogy(guidance_scale, log_f)
 
 
 def temper_then_tilt(

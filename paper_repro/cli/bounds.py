@@ -18,14 +18,18 @@ _UNITS = {"retain_error": "nats", "forget_error": "density"}
 def bounds(file: Path, temperature: float = 2.0, guidance_scale: float = 1.0) -> None:
     """Show the true errors of a classifier, every bound on them, and the certified worst case.
 
+    Below the tables stands what each of the bounds states; its proof is in docs/theory.md.
+
     Args:
         file: .npz with arrays retain, forget, gamma, classifier and, optionally, reference.
         temperature: T > 0; 1 is plain classifier guidance.
         guidance_scale: s >= 0, the power of the classifier.
     """
     from rich.console import Console
+    from rich.text import Text
 
     from t3theory.assessment import assess, read_instance
+    from t3theory.ledger import LEDGER
 
     mixture, f = read_instance(file)
     found = assess(mixture, f, temperature, guidance_scale)
@@ -37,6 +41,10 @@ def bounds(file: Path, temperature: float = 2.0, guidance_scale: float = 1.0) ->
     )
     for quantity in found.errors:
         console.print(_table(found, quantity))
+    shown = ["I"] if found.worst_cases else []
+    for letter in sorted({bound.letter for bound in found.bounds}.union(shown)):
+        statement = LEDGER[letter]
+        console.print(Text.assemble((statement.proof, "bold"), ": ", statement.text))
 
 
 def _table(found: Assessment, quantity: str) -> Table:

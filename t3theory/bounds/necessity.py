@@ -81,9 +81,9 @@ def jensen_bounds(terms: Terms) -> tuple[Bound, ...]:
         return ()
     xp = namespace(estimate)
     high = xp.maximum(truth, estimate)
-    none = high == -xp.inf
+    none = (high == -xp.inf) | (terms.mixture.forget == 0)
     high = xp.where(none, xp.zeros_like(high), high)
-    # Atom by atom, so that a difference far below both densities keeps its digits.
+    # Atom by atom as in `forget_error`, so that this is not above it by rounding.
     low = xp.where(none, xp.zeros_like(high), xp.minimum(truth, estimate))
     size = -xp.exp(high) * xp.expm1(low - high)
     excess = xp.sum(terms.mixture.forget * xp.where(estimate > truth, size, -size))
