@@ -270,6 +270,16 @@ def _little_time(records: Records, claim: Claim) -> Finding | None:
     return Finding(_settle(holds, *ratios), "; ".join(words))
 
 
+def _caching_saves(records: Records, claim: Claim) -> Finding | None:
+    found = _of(records, "llm.cost", stage="fit_heads")
+    if not found:
+        return None
+    saved = geometric_mean(
+        [_number(r["provenance"]["timings"], "uncached", r) / _seconds(r) for r in found]
+    )
+    return Finding(_settle(saved.low >= claim["at_least"], saved), f"{saved:.1f} times faster")
+
+
 def _seconds(record: Mapping[str, Any]) -> float:
     return _number(record["provenance"], "seconds", record)
 
@@ -307,6 +317,7 @@ JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
     "t3-beats-baselines": _beats,
     "theory-predicts": _predicts,
     "few-parameters": _few_parameters,
+    "caching-saves": _caching_saves,
     "little-time": _little_time,
 }
 """Claim -> its judge: records in, a finding out, None where no record bears on it."""

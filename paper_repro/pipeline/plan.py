@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from figures.registry import FIGURES
-from llm.experiment import BASELINES, SCALES, TILTS, ExperimentConfig, as_dict, load_scale
+from llm.experiment import SCALES, ExperimentConfig, as_dict, load_scale
 from llm.tofu.data import load_tofu
 from paper_repro.pipeline.graph import Cell, Graph
 from sims import studies
@@ -78,11 +78,11 @@ class _Experiment:
         common = {"base": self._at(tuning, "full"), "retain_logs": self._at(tuning, "eval/retain")}
         before = self._names(tuning, "full", "eval.retain")
         yield self._cell(
-            "lm.tune.tilts", "tune_tilts", "head", "tilt", "evaluation", out="lm/tune/tilts.jsonl",
+            "lm.tune.tilts", "tune_tilts", "head", "tilt", "evaluation", "methods", out="lm/tune/tilts.jsonl",
             needs=(*before, f"lm.{tuning}.heads"), seed=tuning,
             heads=self._at(tuning, "heads"), **common,
         )  # fmt: skip
-        for method in BASELINES:
+        for method in self.config.baselines:
             yield self._cell(
                 f"lm.tune.{method}", "tune_baseline", "baseline", "evaluation",
                 out=f"lm/tune/{method}.jsonl", needs=before, seed=tuning, method=method, **common,
@@ -107,17 +107,22 @@ class _Experiment:
         yield self._evaluation(seed, "full", "full", ())
         models = {name: self._at(seed, name) for name in ("full", "retain", "heads")}
         yield self._cell(
-            f"lm.{seed}.theory", "measure_theory", "tilt", "evaluation",
+            f"lm.{seed}.theory", "measure_theory", "tilt", "evaluation", "methods",
             out=f"lm/{seed}/theory.jsonl", needs=(*self._names(seed, *models), "lm.tune.tilts"),
             seed=seed, tuning="lm/tune/tilts.jsonl", **models,
         )  # fmt: skip
-        for method in TILTS:
+        yield self._cell(
+            f"lm.{seed}.cost", "measure_cost", "head", "evaluation",
+            out=f"lm/{seed}/head_cost.jsonl", needs=self._names(seed, "full"),
+            seed=seed, base=models["full"],
+        )  # fmt: skip
+        for method in self.config.tilts:
             needs = (f"lm.{seed}.heads", "lm.tune.tilts")
             yield self._evaluation(
                 seed, method, "full", needs,
                 heads=self._at(seed, "heads"), tuning="lm/tune/tilts.jsonl",
             )  # fmt: skip
-        for method in BASELINES:
+        for method in self.config.baselines:
             tuning = f"lm/tune/{method}.jsonl"
             yield self._cell(
                 f"lm.{seed}.{method}", "train_baseline", "baseline", "evaluation",

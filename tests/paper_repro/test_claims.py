@@ -39,6 +39,11 @@ def _models():
         found.append(make_record("llm.stage", {"stage": "fit_heads"}, seed, {}, 1.0 + seed / 100))
         found.append(
             make_record(
+                "llm.cost", {"stage": "fit_heads"}, seed, {}, 1.0, {"uncached": 30.0 + seed}
+            )
+        )
+        found.append(
+            make_record(
                 "llm.stage", {"stage": "train_baseline", "method": "npo"}, seed, {}, 9.0 + seed
             )
         )
@@ -94,6 +99,8 @@ CURVE, NECESSITY, EVALUATION = (
         ("t3-beats-baselines", EVALUATION, "method", "t3", _set(model_utility=0.1)),
         ("theory-predicts", "llm.theory", "method", "guidance", _set(retain_error_bound=1e-3)),
         ("few-parameters", EVALUATION, "method", "t3", _set(trained_parameters=20)),
+        ("caching-saves", "llm.cost", "stage", "fit_heads",
+         lambda r: r["provenance"]["timings"].update(uncached=5.0)),
         ("little-time", "llm.stage", "stage", "fit_heads",
          lambda r: r["provenance"].update(seconds=100.0)),
     ],
@@ -116,7 +123,7 @@ def test_one_seed_shows_nothing_but_what_it_refutes(records):
     one = [r for r in copy.deepcopy(records) if r["seed"] == 0 or r["kind"].startswith("sims.")]
     found = {v.name: v for v in judge_all(one)}
     for name in ("t3-forgets", "t3-beats-guidance", "t3-beats-baselines", "theory-predicts",
-                 "little-time"):  # fmt: skip
+                 "caching-saves", "little-time"):  # fmt: skip
         assert found[name].verdict == "not measured"
     assert "one value, no interval" in found["t3-beats-guidance"].evidence
     for record in one:
@@ -130,6 +137,7 @@ def test_one_seed_shows_nothing_but_what_it_refutes(records):
     [
         ("llm.theory", "values", "forget_error", "forget_error"),
         ("llm.stage", "provenance", "seconds", "seconds"),
+        ("llm.cost", "provenance", "seconds", "seconds"),
         (CURVE, "values", "retain_error", "retain_error"),
     ],
 )
