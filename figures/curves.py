@@ -7,9 +7,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from figures.statistics import Estimate, geometric_mean, group
+from figures.statistics import Estimate, geometric_mean_of, group
 
-__all__ = ["bars", "curve", "estimates", "middle", "settings", "where"]
+__all__ = ["bars", "curve", "estimates", "middle", "settings", "traced", "where"]
 
 Records = Sequence[Mapping[str, Any]]
 Key = str | Callable[[Mapping[str, Any]], float]
@@ -40,10 +40,7 @@ def middle(records: Records, *fields: str) -> Records:
 def estimates(records: Records, x: Key, value: str) -> dict[float, Estimate]:
     """Geometric mean of a value over seeds, with its interval, for each x."""
     of = (lambda r: r["config"][x]) if isinstance(x, str) else x
-    return {
-        place: geometric_mean([r["values"][value] for r in found])
-        for place, found in group(records, of).items()
-    }
+    return {place: geometric_mean_of(found, value) for place, found in group(records, of).items()}
 
 
 def bars(found: Sequence[Estimate]) -> list[list[float]]:
@@ -66,3 +63,25 @@ def curve(
         error = bars(list(found.values()))
         axes.errorbar(places, heights, yerr=error, color=colour, marker="o", elinewidth=0.8)
     return places[-1], heights[-1]
+
+
+def traced(panels: Sequence[Axes], records: Records, colour: str) -> list[tuple[float, float]]:
+    """Forget error against T, retain error against T, one against the other; where each ends."""
+    x = "temperature"
+    values = ("forget_error", "retain_error")
+    ends = [curve(p, records, x, v, colour) for p, v in zip(panels, values, strict=False)]
+    forget, retain = (list(estimates(records, x, value).values()) for value in values)
+    places, heights = [e.value for e in retain], [e.value for e in forget]
+    panels[2].errorbar(
+        places,
+        heights,
+        xerr=bars(retain),
+        yerr=bars(forget),
+        color=colour,
+        marker="o",
+        elinewidth=0.6,
+    )
+    panels[0].set(xlabel="temperature T", ylabel="forget error", yscale="log")
+    panels[1].set(xlabel="temperature T", ylabel="retain error (nats)", yscale="log")
+    panels[2].set(xlabel="retain error (nats)", ylabel="forget error", xscale="log", yscale="log")
+    return [*ends, (places[-1], heights[-1])]

@@ -65,7 +65,7 @@ def _chosen(records: Records) -> list[Mapping[str, Any]]:
     by_t = group(fixed, lambda r: r["config"]["temperature"])
     temperatures = list(by_t)
     kept = sorted({0, len(temperatures) // 2, len(temperatures) - 1})
-    return [min(by_t[temperatures[i]], key=lambda r: r["seed"]) for i in kept]
+    return [min(by_t[temperatures[i]], key=lambda r: r["seed"] or 0) for i in kept]
 
 
 def _bounds(values: Mapping[str, Any], quantity: str) -> list[tuple[str, float]]:

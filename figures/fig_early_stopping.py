@@ -9,17 +9,22 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, estimates, middle, settings, where
+from figures.statistics import seeds_of
 
 __all__ = ["KIND", "build", "caption"]
 
 KIND = "sims.early_stopping"
 
 Records = Sequence[Mapping[str, Any]]
+_LEARNERS = {
+    "tabular": "One log-odds an atom, gradient descent",
+    "network": "A network of two layers, Adam",
+}
 
 
 def build(records: Records) -> Figure:
     """Three panels against the steps taken: excess risk and in-sample loss, and both errors."""
-    main = middle(records, "h", "n")
+    main = _main(records)
     temperatures = settings(main, "temperature")
     colours = style.temperature_colours(temperatures)
     with style.context():
@@ -45,7 +50,7 @@ def build(records: Records) -> Figure:
 
 def caption(records: Records) -> str:
     """What is seen, with the steps at which each curve is lowest."""
-    main = middle(records, "h", "n")
+    main = _main(records)
     config = main[0]["config"]
     temperatures = settings(main, "temperature")
     risk = estimates(where(main, temperature=temperatures[0]), "steps", "excess_risk")
@@ -57,12 +62,17 @@ def caption(records: Records) -> str:
             found = estimates(where(main, temperature=t), "steps", value)
             step = min(found, key=lambda s: found[s].value)
             told.append(f"{value.replace('_', ' ')} at T = {t:g}: {found[step]:.3g} at {step:,}")
-    seeds = len({r["seed"] for r in main})
+    seeds = seeds_of(main)
     return (
-        f"One log-odds an atom, gradient descent on n = {config['n']:,} draws, h = "
+        f"{_LEARNERS[config['learner']]} on n = {config['n']:,} draws, h = "
         f"{config['h']:g}, overlap {config['overlap']:g}. (a) The excess risk is least "
         f"({risk[best]:.3g} nats) at {best:,} steps and {risk[last]:.3g} at {last:,}, while the "
         f"in-sample loss keeps falling. (b, c) Both errors on the way; least values: "
         f"{'; '.join(told)}. Geometric means over {seeds} seeds with 95% t intervals of the "
         f"logarithms."
     )
+
+
+def _main(records: Records) -> Records:
+    learners = sorted(settings(records, "learner"), key=lambda name: name != "tabular")
+    return middle(where(records, learner=learners[0]), "h", "n")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve
-from figures.statistics import Estimate, geometric_mean, group, loglog_slope
+from figures.statistics import Estimate, geometric_mean_of, group, seeds_of, slope_of
 
 __all__ = ["KIND", "build", "caption", "slopes"]
 
@@ -24,9 +24,7 @@ _STEEP = 100.0
 def slopes(records: Records) -> dict[float, Estimate]:
     """Fitted exponent b of FE ∝ h^b for each temperature, over h ≥ 100 and all seeds."""
     return {
-        t: loglog_slope(
-            [r["config"]["h"] for r in at_t], [r["values"]["forget_error"] for r in at_t]
-        )
+        t: slope_of(at_t, lambda r: r["config"]["h"], "forget_error")
         for t, at_t in group(_steep(_main(records)), _temperature).items()
     }
 
@@ -60,13 +58,12 @@ def caption(records: Records) -> str:
     """What is seen, with the fitted slopes."""
     main = _main(records)
     config = main[0]["config"]
-    seeds = len({r["seed"] for r in main})
+    seeds = seeds_of(main)
     largest = max(r["config"]["h"] for r in main)
     fits = "; ".join(f"T = {t:g}: {s:.3f}" for t, s in slopes(records).items())
     at_top = group([r for r in main if r["config"]["h"] == largest], _temperature)
     finals = ", ".join(
-        f"{geometric_mean([r['values']['forget_error'] for r in rs]):.3g} at T = {t:g}"
-        for t, rs in at_top.items()
+        f"{geometric_mean_of(rs, 'forget_error'):.3g} at T = {t:g}" for t, rs in at_top.items()
     )
     return (
         f"Classifiers ({config['learner']}) learnt from n = {config['n']:,} draws, γ = "

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, settings, where
-from figures.statistics import Estimate, loglog_slope
+from figures.statistics import Estimate, slope_of
 
 __all__ = ["KIND", "build", "caption", "slopes"]
 
@@ -23,9 +23,7 @@ _STEEP = 4.0
 def slopes(records: Records) -> dict[tuple[int, float], Estimate]:
     """(dimension, T) -> fitted exponent b of FE ∝ h^b over h ≥ 4."""
     return {
-        (d, t): loglog_slope(
-            [_peak(r) for r in found], [r["values"]["forget_error"] for r in found]
-        )
+        (d, t): slope_of(found, _peak, "forget_error")
         for d in settings(records, "dimension")
         for t in settings(records, "temperature")
         if (found := [r for r in where(records, dimension=d, temperature=t) if _peak(r) >= _STEEP])
@@ -34,6 +32,7 @@ def slopes(records: Records) -> dict[tuple[int, float], Estimate]:
 
 def build(records: Records) -> Figure:
     """A panel for each dimension."""
+    records = _main(records)
     dimensions, fitted = settings(records, "dimension"), slopes(records)
     colours = style.temperature_colours(settings(records, "temperature"))
     with style.context():
@@ -55,6 +54,7 @@ def build(records: Records) -> Figure:
 
 def caption(records: Records) -> str:
     """What is seen, with the fitted slopes."""
+    records = _main(records)
     fits = "; ".join(f"d = {d}, T = {t:g}: {s:.2f}" for (d, t), s in slopes(records).items())
     config = records[0]["config"]
     return (
@@ -66,6 +66,10 @@ def caption(records: Records) -> str:
         f"at most a bias plus a leak that grows as h^(1/T): where the two cancel the curve dips, "
         f"and rises from the dip more steeply). Nothing here is random."
     )
+
+
+def _main(records: Records) -> Records:
+    return where(records, components=settings(records, "components")[0])
 
 
 def _peak(record: Mapping[str, Any]) -> float:

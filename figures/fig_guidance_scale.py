@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, estimates, middle, settings, where
-from figures.statistics import Estimate, loglog_slope
+from figures.statistics import Estimate, seeds_of, slope_of
 
 __all__ = ["KIND", "build", "caption", "least_forget_error", "slopes"]
 
@@ -60,9 +60,7 @@ def slopes(records: Records) -> dict[tuple[float, float], Estimate]:
     for t, scale in _PAIRS:
         at = where(_size(records), temperature=t, guidance_scale=scale)
         if at:
-            found[t, scale] = loglog_slope(
-                [r["config"]["h"] for r in at], [r["values"]["forget_error"] for r in at]
-            )
+            found[t, scale] = slope_of(at, lambda r: r["config"]["h"], "forget_error")
     return found
 
 
@@ -83,7 +81,7 @@ def caption(records: Records) -> str:
             f"retain error {cost:.3g} there"
         )
     fits = "; ".join(f"T = {t:g}, s = {s:g}: {b:.3f}" for (t, s), b in slopes(records).items())
-    seeds = len({r["seed"] for r in main})
+    seeds = seeds_of(main)
     return (
         f"Classifiers ({config['learner']}) from n = {config['n']:,} draws. (a) Forget and (b) "
         f"retain error against the guidance scale s at h = {config['h']:g}: {'; '.join(told)}. "

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from figures import style
-from figures.statistics import Estimate, group, loglog_slope
+from figures.statistics import Estimate, group, slope_of
 
 __all__ = ["KIND", "build", "caption", "slopes"]
 
@@ -25,9 +25,7 @@ def slopes(records: Records) -> dict[float, Estimate]:
     delta = max(r["config"]["delta"] for r in records)
     chosen = [r for r in records if r["config"]["h"] >= _STEEP and r["config"]["delta"] == delta]
     return {
-        t: loglog_slope(
-            [r["config"]["h"] for r in at_t], [r["values"]["forget_error"] for r in at_t]
-        )
+        t: slope_of(at_t, lambda r: r["config"]["h"], "forget_error")
         for t, at_t in group(chosen, lambda r: r["config"]["temperature"]).items()
     }
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, estimates, middle, settings, where
+from figures.statistics import seeds_of
 
 __all__ = ["KIND", "build", "caption"]
 
@@ -56,7 +57,7 @@ def caption(records: Records) -> str:
         )
         for name in settings(main, "classifier")
     )
-    seeds = len({r["seed"] for r in main})
+    seeds = seeds_of(main)
     return (
         f"Add-one classifiers from n = {config['n']:,} draws, T = {config['temperature']:g}, "
         f"h = {config['h']:g}, overlap {config['overlap']:g}: drawn as the mixture is (natural), "

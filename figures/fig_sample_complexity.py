@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, middle, settings, where
-from figures.statistics import Estimate, loglog_slope, proportion
+from figures.statistics import Estimate, seeds_of, share_of, slope_of
 
 __all__ = ["KIND", "build", "caption", "coverage"]
 
@@ -28,8 +28,7 @@ def coverage(records: Records) -> dict[str, Estimate]:
     found = {}
     for name in _NAMES:
         counted = where(records, temperature=first) if name == "excess_risk" else records
-        hits = sum(r["values"][f"{name}_covered"] for r in counted)
-        found[name] = proportion(hits, len(counted))
+        found[name] = share_of(counted, f"{name}_covered")
     return found
 
 
@@ -68,11 +67,9 @@ def caption(records: Records) -> str:
     main = _main(records)
     config = main[0]["config"]
     risk = where(main, temperature=settings(main, "temperature")[0])
-    rate = loglog_slope(
-        [r["config"]["n"] for r in risk], [r["values"]["excess_risk"] for r in risk]
-    )
+    rate = slope_of(risk, lambda r: r["config"]["n"], "excess_risk")
     held = "; ".join(f"{n.replace('_', ' ')} {c:.3f}" for n, c in coverage(records).items())
-    seeds = len({r["seed"] for r in main})
+    seeds = seeds_of(main)
     return (
         f"Add-one classifiers on a spike mixture, h = {config['h']:g}, γ = {config['gamma']:g}. "
         f"(a) The excess risk falls as n^{rate.value:.2f} (95% t interval {rate.low:.2f} to "

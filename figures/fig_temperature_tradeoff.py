@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import bars
-from figures.statistics import Estimate, geometric_mean, group
+from figures.statistics import Estimate, geometric_mean_of, group, seeds_of
 
 __all__ = ["KIND", "build", "caption"]
 
@@ -67,7 +67,7 @@ def caption(records: Records) -> str:
         f"T = {t:g}: forget {curves[h][t][0]:.3g}, retain {curves[h][t][1]:.3g}" for t in shown
     )
     config = _chosen(records)[0]["config"]
-    seeds = len({r["seed"] for r in records})
+    seeds = seeds_of(records)
     return (
         f"Random classifiers of excess risk δ = {config['delta']:g}, γ = {config['gamma']:g}, "
         f"retain distribution ∝ rank^−{config['skew']:g}, overlap {config['overlap']:g}. "
@@ -91,8 +91,8 @@ def _curves(records: Records) -> dict[float, dict[float, tuple[Estimate, Estimat
     return {
         h: {
             t: (
-                geometric_mean([r["values"]["forget_error"] for r in rs]),
-                geometric_mean([r["values"]["retain_error"] for r in rs]),
+                geometric_mean_of(rs, "forget_error"),
+                geometric_mean_of(rs, "retain_error"),
             )
             for t, rs in group(by_h[h], lambda r: r["config"]["temperature"]).items()
         }

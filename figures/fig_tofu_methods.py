@@ -21,15 +21,22 @@ NAMES = {
     "guidance": "guidance (T = 1)",
     "tempering": "tempering only",
     "t3": "T3",
+    "t3-prior": "T3, prior corrected",
     "t3-gated": "T3, gated",
+    "t3-soft": "T3, softly gated",
+    "gradascent": "GradAscent",
     "graddiff": "GradDiff",
     "npo": "NPO",
     "simnpo": "SimNPO",
+    "idkdpo": "IdkDPO",
+    "rmu": "RMU",
+    "undial": "UNDIAL",
+    "uld": "ULD",
 }
 """Methods from top to bottom, and what they are called."""
 
 Records = Sequence[Mapping[str, Any]]
-_ROLES = {"full": "full", "retain": "retain", "guidance": "guidance", "t3": "t3"}
+_ROLES = {"full": "full", "retain": "retain", "guidance": "guidance", "t3": "t3", "t3-prior": "t3"}
 _DISTINCT = -1.301
 """log10 of 0.05: below it the retain model is told apart at that level."""
 
@@ -58,7 +65,7 @@ def build(records: Records) -> Figure:
 
 def _strip(axes: Axes, methods: Mapping[str, Records], value: str, label: str) -> None:
     for row, (method, found) in enumerate(methods.items()):
-        fallback = "gated" if method == "t3-gated" else "other"
+        fallback = "gated" if method in ("t3-gated", "t3-soft") else "other"
         colour = style.PALETTE[_ROLES.get(method, fallback)]
         # The retain model is what forget quality compares with: it has none of its own.
         x = [r["values"][value] for r in found if value in r["values"]]

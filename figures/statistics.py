@@ -13,7 +13,23 @@ from scipy import stats
 
 from t3theory.exceptions import InputError
 
-__all__ = ["Estimate", "geometric_mean", "group", "loglog_slope", "mean", "proportion"]
+__all__ = [
+    "Estimate",
+    "Sample",
+    "geometric_mean",
+    "geometric_mean_of",
+    "group",
+    "loglog_slope",
+    "mean",
+    "mean_of",
+    "proportion",
+    "sample_of",
+    "seeds_of",
+    "share_of",
+    "slope_of",
+]
+
+Records = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -41,21 +57,77 @@ class Estimate:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
-def mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """The mean with Student's t interval; a single value has no interval.
+@dataclass(frozen=True)
+class Sample:
+    """How many numbers, their mean, their squared deviations summed: what intervals need."""
 
-    >>> f"{mean([1.0, 2.0, 3.0]):.2f}", f"{mean([1.0]):.2f}"
-    ('2.00 [-0.48, 4.48]', '1.00 (one value, no interval)')
+    count: int
+    mean: float
+    squares: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Sample:
+        """The sample of these numbers.
+
+        >>> Sample.of([1.0, 3.0])
+        Sample(count=2, mean=2.0, squares=2.0)
+        """
+        if not len(values):
+            raise InputError("mean: expected at least one value, got none")
+        x = np.asarray(values, dtype=np.float64)
+        centre = float(x.mean())
+        return cls(len(x), centre, float(((x - centre) ** 2).sum()))
+
+    def __add__(self, other: Sample) -> Sample:
+        count = self.count + other.count
+        gap = other.mean - self.mean
+        return Sample(
+            count,
+            self.mean + gap * other.count / count,
+            self.squares + other.squares + gap**2 * self.count * other.count / count,
+        )
+
+    def interval(self, confidence: float = 0.95) -> Estimate:
+        """The mean with Student's t interval; no wider than a point for a single value."""
+        if self.count == 1:
+            return Estimate(self.mean, self.mean, self.mean)
+        error = math.sqrt(self.squares / (self.count - 1) / self.count)
+        half = float(stats.t.ppf((1 + confidence) / 2, self.count - 1)) * error
+        return Estimate(self.mean, self.mean - half, self.mean + half)
+
+
+def sample_of(records: Records, name: str, logarithm: bool = False) -> Sample:
+    """A value over records, of one seed each or pooled over seeds; or its logarithm.
+
+    Raises:
+        InputError: no records, or a logarithm of what is not positive.
     """
-    if not len(values):
-        raise InputError("mean: expected at least one value, got none")
-    x = np.asarray(values, dtype=np.float64)
-    centre = float(x.mean())
-    if len(x) == 1:
-        return Estimate(centre, math.nan, math.nan)
-    error = float(x.std(ddof=1)) / math.sqrt(len(x))
-    half = float(stats.t.ppf((1 + confidence) / 2, len(x) - 1)) * error
-    return Estimate(centre, centre - half, centre + half)
+    raw = [r["values"][name] for r in records]
+    pooled = [v for v in raw if isinstance(v, Mapping)]
+    single = [float(v) for v in raw if not isinstance(v, Mapping)]
+    if logarithm and not all(v > 0 for v in single):
+        raise InputError(f"geometric mean: expected positive values of {name} only")
+    part = "log" if logarithm else "plain"
+    if any(part not in v for v in pooled):
+        raise InputError(f"{name}: expected a value that was pooled with {part} moments")
+    samples = [Sample(v["count"], *v[part]) for v in pooled]
+    if single or not samples:
+        samples.append(Sample.of([math.log(v) for v in single] if logarithm else single))
+    return sum(samples[1:], samples[0])
+
+
+def mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """The mean with Student's t interval.
+
+    >>> f"{mean([1.0, 2.0, 3.0]):.2f}"
+    '2.00 [-0.48, 4.48]'
+    """
+    return Sample.of(values).interval(confidence)
+
+
+def mean_of(records: Records, name: str) -> Estimate:
+    """The mean of a value over records, with Student's t interval."""
+    return sample_of(records, name).interval()
 
 
 def geometric_mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -67,7 +139,15 @@ def geometric_mean(values: Sequence[float], confidence: float = 0.95) -> Estimat
     x = np.asarray(values, dtype=np.float64)
     if not (x > 0).all():
         raise InputError("geometric mean: expected positive values only")
-    logs = mean(np.log(x).tolist(), confidence)
+    return _exponential(Sample.of(np.log(x).tolist()).interval(confidence))
+
+
+def geometric_mean_of(records: Records, name: str) -> Estimate:
+    """The geometric mean of a value over records, with the interval of its logarithms."""
+    return _exponential(sample_of(records, name, logarithm=True).interval())
+
+
+def _exponential(logs: Estimate) -> Estimate:
     return Estimate(math.exp(logs.value), math.exp(logs.low), math.exp(logs.high))
 
 
@@ -77,12 +157,47 @@ def loglog_slope(x: Sequence[float], y: Sequence[float], confidence: float = 0.9
     >>> f"{loglog_slope([1, 10, 100], [3, 30, 300]):.2f}"
     '1.00 [1.00, 1.00]'
     """
-    if len(set(x)) < 2 or len(x) < 3:
+    logs = [math.log(v) for v in y]
+    return _slope(
+        [(math.log(a), Sample(1, b, 0.0)) for a, b in zip(x, logs, strict=True)], confidence
+    )
+
+
+def slope_of(
+    records: Records, x: Callable[[Mapping[str, Any]], float], name: str, confidence: float = 0.95
+) -> Estimate:
+    """The exponent b of a value ∝ x^b over records: pooled or not, the same numbers."""
+    samples = [(math.log(x(r)), sample_of([r], name, logarithm=True)) for r in records]
+    return _slope(samples, confidence)
+
+
+def _slope(points: Sequence[tuple[float, Sample]], confidence: float) -> Estimate:
+    """Least squares through samples at places; the spread within a sample counts too."""
+    count = sum(s.count for _, s in points)
+    if len({x for x, _ in points}) < 2 or count < 3:
         raise InputError("slope: expected at least three points at two places")
-    fit = stats.linregress(np.log(np.asarray(x)), np.log(np.asarray(y)))
-    half = float(stats.t.ppf((1 + confidence) / 2, len(x) - 2)) * float(fit.stderr)
-    slope = float(fit.slope)
+    x = np.array([x for x, _ in points])
+    y = np.array([s.mean for _, s in points])
+    weight = np.array([s.count for _, s in points])
+    x = x - weight @ x / count
+    y = y - weight @ y / count
+    slope = float(weight @ (x * y) / (weight @ x**2))
+    residual = sum(s.squares for _, s in points) + float(weight @ (y - slope * x) ** 2)
+    error = math.sqrt(residual / (count - 2) / float(weight @ x**2))
+    half = float(stats.t.ppf((1 + confidence) / 2, count - 2)) * error
     return Estimate(slope, slope - half, slope + half)
+
+
+def seeds_of(records: Records) -> int:
+    """How many seeds stand behind records, pooled or not."""
+    pooled = [r["config"]["seeds"] for r in records if r["seed"] is None]
+    return max([*pooled, len({r["seed"] for r in records if r["seed"] is not None})])
+
+
+def share_of(records: Records, name: str) -> Estimate:
+    """How often a value of yes or no was yes, with its exact interval."""
+    sample = sample_of(records, name)
+    return proportion(round(sample.mean * sample.count), sample.count)
 
 
 def proportion(hits: int, trials: int, confidence: float = 0.95) -> Estimate:

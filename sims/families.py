@@ -15,7 +15,28 @@ import numpy as np
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
-__all__ = ["fits", "gaussian", "power_law", "spike", "spike_of", "zipf"]
+__all__ = [
+    "SPIKE",
+    "dirichlet",
+    "fits",
+    "gaussian",
+    "nested",
+    "power_law",
+    "spike",
+    "spike_of",
+    "zipf",
+]
+
+SPIKE: dict[str, Any] = {
+    "gamma": 0.1,
+    "overlap": 0.0,
+    "skew": 1.0,
+    "retain_atoms": 64,
+    "forget_atoms": 4,
+}
+"""What studies on a spike have in common; each names what it changes."""
+_DECAY = 10.0
+"""Several spikes differ in density by this factor."""
 
 
 def _require(ok: bool, symbol: str, requirement: str, value: object) -> None:
@@ -53,6 +74,7 @@ def spike(
     forget_atoms: int = 4,
     overlap: float = 0.0,
     skew: float = 0.0,
+    spikes: int = 1,
 ) -> Mixture:
     """Forget mass on a set of μ-measure 1/h beside retain data on measure 1.
 
@@ -65,6 +87,8 @@ def spike(
         gamma: γ.
         overlap: ω in [0, 1); 0 makes the supports disjoint.
         skew: P_r ∝ rank^−skew; 0 is uniform, which tempering leaves as it is.
+        spikes: groups among the forget atoms, of density h, h/10, h/100, … and equal mass an
+            atom.
 
     >>> m = spike(1000.0, gamma=0.1)
     >>> m.size, round(float(m.forget_density_sup), 6)
@@ -74,6 +98,12 @@ def spike(
     _require(retain_atoms >= 1, "retain_atoms", "must be at least 1", retain_atoms)
     _require(forget_atoms >= 1, "forget_atoms", "must be at least 1", forget_atoms)
     _require(0 <= overlap < 1, "overlap", "must lie in [0, 1)", overlap)
+    _require(
+        1 <= spikes <= forget_atoms,
+        "spikes",
+        f"must lie in [1, forget_atoms = {forget_atoms}]",
+        spikes,
+    )
     fits(retain_atoms + forget_atoms)
     ranked = power_law(retain_atoms, skew)
     _require(
@@ -83,33 +113,59 @@ def spike(
         h,
     )
     beside = np.full(forget_atoms, 1 / forget_atoms)
+    density = h * _DECAY ** -(np.arange(forget_atoms) % spikes)
     return Mixture(
         retain=np.concatenate([ranked, np.zeros(forget_atoms)]),
         forget=np.concatenate([overlap * ranked, (1 - overlap) * beside]),
         gamma=gamma,
         reference=np.concatenate(
-            [np.full(retain_atoms, 1 / retain_atoms), (1 - overlap) / h * beside]
+            [np.full(retain_atoms, 1 / retain_atoms), (1 - overlap) / density * beside]
         ),
     )
 
 
 def spike_of(config: Mapping[str, Any]) -> Mixture:
     """The spike mixture of a study's configuration."""
-    fields = ("h", "gamma", "retain_atoms", "forget_atoms", "overlap", "skew")
+    fields = ("h", "gamma", "retain_atoms", "forget_atoms", "overlap", "skew", "spikes")
     return spike(**{name: config[name] for name in fields if name in config})
 
 
+def nested(h: float, gamma: float, retain_atoms: int = 16) -> Mixture:
+    """Statement J's family: P_r uniform on measure 1, P_f uniform on a part of measure 1/h.
+
+    The last atom is the part; the others share the rest equally.
+
+    >>> m = nested(100.0, gamma=0.1)
+    >>> float(m.forget_density_sup), float(m.log_retain_density.max().round(12))
+    (100.0, 0.0)
+    """
+    _require(1 < h < math.inf, "h", "must be above 1 and finite", h)
+    _require(retain_atoms >= 1, "retain_atoms", "must be at least 1", retain_atoms)
+    fits(retain_atoms + 1)
+    retain = np.append(np.full(retain_atoms, (1 - 1 / h) / retain_atoms), 1 / h)
+    forget = np.zeros(retain_atoms + 1)
+    forget[-1] = 1.0
+    return Mixture(retain, forget, gamma, retain)
+
+
 def gaussian(
-    width: float, gamma: float, atoms_per_axis: int = 256, dimension: int = 1, distance: float = 1.0
+    width: float,
+    gamma: float,
+    atoms_per_axis: int = 256,
+    dimension: int = 1,
+    components: int = 1,
+    distance: float = 1.0,
 ) -> Mixture:
-    """Two Gaussians on a grid over [−4, 4]^d: retain of width 1 at 0, forget narrow.
+    """Gaussians on a grid over [−4, 4]^d: retain of width 1 at 0, forget narrow.
 
     μ is the volume of a grid cell, so ‖p_f‖_∞ grows as width^−d until a single cell holds all.
 
     Args:
-        width: standard deviation of the forget Gaussian, which stands at (distance, 0, …).
+        width: standard deviation of each forget Gaussian.
         atoms_per_axis: grid points on each axis.
         dimension: d in {1, 2, 3}.
+        components: forget Gaussians of equal weight, on the first axis, evenly from distance to
+            −distance; a single one stands at distance.
 
     >>> m = gaussian(0.1, gamma=0.1, atoms_per_axis=4096)
     >>> round(float(m.forget_density_sup), 2)  # near 1/(0.1·√(2π)) = 3.99
@@ -118,6 +174,7 @@ def gaussian(
     _require(0 < width < math.inf, "width", "must be positive and finite", width)
     _require(dimension in (1, 2, 3), "dimension", "must be 1, 2 or 3", dimension)
     _require(atoms_per_axis >= 2, "atoms_per_axis", "must be at least 2", atoms_per_axis)
+    _require(components >= 1, "components", "must be at least 1", components)
     fits(atoms_per_axis**dimension)
     axis = np.linspace(-4, 4, atoms_per_axis)
     step = axis[1] - axis[0]
@@ -127,7 +184,9 @@ def gaussian(
         weight = np.exp(log_weight - log_weight.max())
         return weight / weight.sum()
 
-    retain, forget = normal(0.0, 1.0), normal(distance, width)
+    centres = np.linspace(distance, -distance, components)
+    retain = normal(0.0, 1.0)
+    forget = np.sum([normal(float(c), width) for c in centres], axis=0) / components
     for _ in range(dimension - 1):
         retain = np.multiply.outer(retain, normal(0.0, 1.0))
         forget = np.multiply.outer(forget, normal(0.0, width))
@@ -153,6 +212,40 @@ def zipf(atoms: int, gamma: float, exponent: float = 1.0, forget_atoms: int = 8)
     forget[-forget_atoms:] = 1 / forget_atoms
     return Mixture(
         retain=power_law(atoms, exponent),
+        forget=forget,
+        gamma=gamma,
+        reference=np.full(atoms, 1 / atoms),
+    )
+
+
+def dirichlet(
+    atoms: int,
+    gamma: float,
+    generator: np.random.Generator,
+    concentration: float = 0.5,
+    forget_atoms: int = 8,
+) -> Mixture:
+    """A large alphabet at random: P_r ~ Dirichlet(α, …, α), P_f ~ Dirichlet(1, …, 1) on few.
+
+    The forget distribution lives on `forget_atoms` of the atoms, which keep their retain mass.
+    μ is the uniform distribution.
+
+    Args:
+        concentration: α; the smaller, the fewer symbols carry the retain distribution.
+
+    >>> m = dirichlet(1000, 0.1, np.random.default_rng(0))
+    >>> int((m.forget > 0).sum()), bool(m.forget_density_sup >= 125)
+    (8, True)
+    """
+    _require(1 <= forget_atoms <= atoms, "forget_atoms", f"must lie in [1, {atoms}]", forget_atoms)
+    _require(0 < concentration < math.inf, "concentration", "must be positive", concentration)
+    fits(atoms)
+    forget = np.zeros(atoms)
+    chosen = generator.choice(atoms, forget_atoms, replace=False)
+    forget[chosen] = generator.dirichlet(np.ones(forget_atoms))
+    retain = generator.standard_gamma(concentration, atoms)
+    return Mixture(
+        retain=retain / retain.sum(),
         forget=forget,
         gamma=gamma,
         reference=np.full(atoms, 1 / atoms),

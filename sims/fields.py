@@ -24,6 +24,9 @@ class Field:
     meaning: str
 
 
+_SPLITS = ("forget01", "forget05", "forget10")
+
+
 def _positive(x: float) -> bool:
     return 0 < x < math.inf
 
@@ -56,16 +59,24 @@ def _name(*known: str, meaning: str) -> Field:
 
 
 FIELDS: dict[str, Field] = {
+    "atoms": Field(
+        int, "must be a whole number of at least 2", lambda x: x >= 2, "symbols or grid points"
+    ),
     "atoms_per_axis": Field(
         int, "must be a whole number of at least 2", lambda x: x >= 2, "grid points on each axis"
     ),
     "classifier": _name(
         "natural", "balanced", "corrected", meaning="sampling of labels, and prior correction (M)"
     ),
+    "components": _count("Gaussians that the forget distribution mixes"),
     "confidence": _inside("1 − η, the probability that an interval or bound is to hold with"),
     "delta": _number("δ, the classifier's excess risk in nats"),
     "dimension": Field(int, "must be 1, 2 or 3", lambda x: x in (1, 2, 3), "d of the space"),
+    "distance": Field(
+        float, "must lie in [0, 4]", lambda x: 0 <= x <= 4, "of the forget Gaussian from the retain"
+    ),
     "draws": _count("random classifiers in each cell"),
+    "family": _name("zipf", "dirichlet", meaning="the distributions on a large alphabet"),
     "forget_atoms": _count("atoms that carry the forget distribution"),
     "gamma": _inside("γ, the share of data to forget"),
     "gate": _name("none", "hard", "soft", meaning="where T3 tempers (statement N)"),
@@ -73,7 +84,7 @@ FIELDS: dict[str, Field] = {
     "guidance_scale": _number("s", zero=True),
     "heldout": _count("labelled draws the classifier is not trained on"),
     "h": Field(float, "must be finite and at least 1", lambda x: 1 <= x < math.inf, "‖p_f‖_∞"),
-    "learner": _name("tabular", "logistic", meaning="how the classifier is trained"),
+    "learner": _name("tabular", "logistic", "network", meaning="how the classifier is trained"),
     "length": _count("symbols in a sequence"),
     "memorised": _count("sequences that the forget distribution consists of"),
     "n": _count("labelled draws, retain and forget together"),
@@ -81,8 +92,21 @@ FIELDS: dict[str, Field] = {
     "retain_atoms": _count("atoms that carry the retain distribution"),
     "seeds": _count("independent repetitions of every cell"),
     "skew": _number("exponent a of the retain probabilities, P_r ∝ rank^−a", zero=True),
+    "source": _name(
+        "bigram", "trigram", "hidden_markov", meaning="what the retain sequences come from"
+    ),
+    "spikes": _count("groups of forget atoms, each ten times less dense than the one before"),
+    "split": Field(
+        str, "must be forget01, forget05 or forget10", _SPLITS.__contains__, "TOFU's forget split"
+    ),
     "steps": _count("gradient steps of the classifier's training"),
     "temperature": _number("T"),
+    "text": Field(
+        str,
+        "must be generated or a folder of texts",
+        bool,
+        "generated, or a folder in TOFU's layout",
+    ),
     "vocabulary": Field(
         int, "must be a whole number of at least 2", lambda x: x >= 2, "symbols there are"
     ),

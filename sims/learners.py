@@ -13,13 +13,15 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
+from sims.features import cosine_features
+from sims.network import network
 from t3theory._xp import log_sigmoid
 from t3theory.classifier import bayes_log_odds, excess_risk_of_log_odds
+from t3theory.envelope import worst_case
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
 __all__ = [
-    "cosine_features",
     "descend",
     "draw",
     "leaking",
@@ -27,7 +29,12 @@ __all__ = [
     "random_of_risk",
     "tabular",
     "train",
+    "worst",
 ]
+
+
+_STEPS = 300
+"""Of a network that no study stops at a step of its own: its risk is least about there."""
 
 
 def draw(mixture: Mixture, n: int, generator: np.random.Generator) -> np.ndarray:
@@ -43,12 +50,6 @@ def tabular(counts: np.ndarray) -> np.ndarray:
     array([1.38629436, 0.        ])
     """
     return np.log(counts[0] + 1.0) - np.log(counts[1] + 1.0)
-
-
-def cosine_features(atoms: int, dimension: int) -> np.ndarray:
-    """φ_k(z) = cos(π k z/atoms), k = 0 … dimension − 1, shape (atoms, dimension)."""
-    place = (np.arange(atoms) + 0.5) / atoms
-    return np.cos(np.pi * np.outer(place, np.arange(dimension)))
 
 
 def logistic(counts: np.ndarray, dimension: int = 32, penalty: float = 1.0) -> np.ndarray:
@@ -77,13 +78,16 @@ def logistic(counts: np.ndarray, dimension: int = 32, penalty: float = 1.0) -> n
 def train(
     learner: str, mixture: Mixture, n: int, generator: np.random.Generator, **settings: Any
 ) -> np.ndarray:
-    """Draw n labelled samples and train `learner` ("tabular" or "logistic") on them."""
+    """Draw n labelled samples and train `learner` (tabular, logistic or network) on them."""
     counts = draw(mixture, n, generator)
     if learner == "tabular":
         return tabular(counts)
     if learner == "logistic":
         return logistic(counts, **settings)
-    raise AssumptionError("learner", "must be tabular or logistic", learner)
+    if learner == "network":
+        steps = settings.get("steps", _STEPS)
+        return network(counts, [steps], generator)[steps]
+    raise AssumptionError("learner", "must be tabular, logistic or network", learner)
 
 
 def descend(counts: np.ndarray, steps: Sequence[int], rate: float = 1.0) -> dict[int, np.ndarray]:
@@ -164,3 +168,17 @@ def leaking(mixture: Mixture, delta: float) -> np.ndarray:
     True
     """
     return _towards(mixture, np.where(mixture.forget > 0, np.inf, bayes_log_odds(mixture)), delta)
+
+
+def worst(
+    mixture: Mixture, delta: float, temperature: float, quantity: str = "forget_error"
+) -> np.ndarray:
+    """The classifier of excess risk at most δ with the largest error known: the envelope's witness.
+
+    >>> m = Mixture(retain=[1.0, 0.0], forget=[0.0, 1.0], gamma=0.1, reference=[1.0, 1e-3])
+    >>> bool(excess_risk_of_log_odds(m, worst(m, 0.01, 1.0)) <= 0.01)
+    True
+    """
+    witness = worst_case(mixture, delta, temperature, quantity).witness
+    with np.errstate(divide="ignore"):
+        return np.log(witness) - np.log1p(-witness)

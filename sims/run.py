@@ -81,7 +81,7 @@ def run_cell(cell: Cell) -> Records:
     """The records of one cell."""
     study = studies.get(cell.study)
     watch = Stopwatch()
-    measured = study.measure(cell.config, cell.generator())
+    measured = list(study.measure(cell))
     seconds = watch.seconds
     return [
         make_record(study.kind, cell.config | own, cell.seed, values, seconds)

@@ -6,20 +6,22 @@ vocabulary^length sequences are.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 
 from t3theory._xp import log_sigmoid
 from t3theory.estimator import temper_then_tilt
 from t3theory.exceptions import AssumptionError
 
-__all__ = ["Sequences", "gated_temperature", "memorised"]
+__all__ = ["Sequences", "gated_temperature", "hidden_markov", "memorised", "ngram", "refuse_large"]
 
 _LARGEST = 2**24
 """Sequences that may be enumerated; a level of floats for each is 128 MiB."""
+_ORDERS = {"bigram": 2, "trigram": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,22 +127,77 @@ def gated_temperature(
     raise AssumptionError("gate", "must be none, hard or soft", gate)
 
 
-def memorised(
-    vocabulary: int, length: int, sequences: int, gamma: float, generator: np.random.Generator
-) -> Sequences:
-    """Retain: a random bigram chain (Dirichlet(1) rows); forget: some sequences, by heart."""
+def refuse_large(vocabulary: int, length: int, sequences: int) -> None:
+    """Refuse sequences too many to enumerate, before any is.
+
+    Raises:
+        AssumptionError: names the field.
+    """
+    # Compared as logarithms: the power itself may be a number of a million digits.
+    if length * math.log2(vocabulary) > math.log2(_LARGEST) + 1e-9:
+        text = f"{vocabulary}^{length}"
+        raise AssumptionError("vocabulary^length", f"must be at most {_LARGEST}", text)
     size = vocabulary**length
-    if size > _LARGEST:
-        raise AssumptionError("vocabulary^length", f"must be at most {_LARGEST}", size)
     if not sequences <= size:
         raise AssumptionError("memorised", f"must be at most vocabulary^length = {size}", sequences)
-    log_first = np.log(generator.dirichlet(np.ones(vocabulary)))
-    log_next = np.log(generator.dirichlet(np.ones(vocabulary), size=vocabulary))
-    total = log_first
+
+
+def ngram(vocabulary: int, length: int, order: int, generator: np.random.Generator) -> np.ndarray:
+    """The law of whole sequences of a random n-gram chain, shape (vocabulary,)·length.
+
+    Each symbol depends on the order − 1 before it; every row ~ Dirichlet(1, …, 1).
+
+    >>> ngram(3, 4, order=2, generator=np.random.default_rng(0)).sum().round(12)
+    1.0
+    """
+    law = np.ones(())
+    for t in range(length):
+        if t < order:  # from here on the same table serves
+            table = generator.dirichlet(np.ones(vocabulary), size=(vocabulary,) * t)
+        law = law[..., None] * table
+    return law / law.sum()
+
+
+def hidden_markov(vocabulary: int, length: int, generator: np.random.Generator) -> np.ndarray:
+    """The law of whole sequences of a random hidden Markov model, shape (vocabulary,)·length.
+
+    Half as many states as symbols; rows ~ Dirichlet(0.3, …): states that last and speak apart.
+
+    >>> hidden_markov(3, 4, np.random.default_rng(0)).sum().round(12)
+    1.0
+    """
+    states = max(2, vocabulary // 2)
+    start = generator.dirichlet(np.ones(states))
+    step = generator.dirichlet(np.full(states, 0.3), size=states)
+    speak = generator.dirichlet(np.full(vocabulary, 0.3), size=states)
+    forward = start  # P(symbols so far, the state that speaks next)
     for _ in range(length - 1):
-        total = total[..., None] + log_next
-    retain = np.exp(total - logsumexp(total))
-    chosen = generator.choice(size, sequences, replace=False)
-    forget = np.zeros(size)
+        forward = (forward[..., None, :] * speak.T) @ step
+    law = forward @ speak
+    return law / law.sum()
+
+
+def memorised(
+    vocabulary: int,
+    length: int,
+    sequences: int,
+    gamma: float,
+    generator: np.random.Generator,
+    source: str = "bigram",
+) -> Sequences:
+    """Retain: diverse sequences of a random model; forget: some sequences, known by heart.
+
+    Args:
+        source: "bigram", "trigram" or "hidden_markov".
+    """
+    refuse_large(vocabulary, length, sequences)
+    if source == "hidden_markov":
+        retain = hidden_markov(vocabulary, length, generator)
+    elif source in _ORDERS:
+        retain = ngram(vocabulary, length, _ORDERS[source], generator)
+    else:
+        raise AssumptionError("source", "must be bigram, trigram or hidden_markov", source)
+    chosen = generator.choice(retain.size, sequences, replace=False)
+    forget = np.zeros(retain.size)
     forget[chosen] = 1 / sequences
     return Sequences(retain, forget.reshape(retain.shape), gamma)

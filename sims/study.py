@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from sims.fields import Scalar, checked
 from t3theory.exceptions import InputError
 from t3theory.records import config_hash
 
-__all__ = ["SCALES", "Cell", "Config", "Measured", "Study"]
+__all__ = ["SCALES", "Cell", "Config", "Probe", "Study"]
 
 SCALES = ("mini", "small", "full")
 
 Config = Mapping[str, Any]
-Measured = list[tuple[dict[str, Scalar], dict[str, Any]]]
-"""What a cell yields: for each record, its own settings and its values."""
+Probe = Callable[..., dict[str, Any]]
+"""What a cell prepares: the values of a record, given its fields measured within the cell."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Cell:
     config: dict[str, Any]
     seed: int
     within: tuple[str, ...] = ()
+    inputs: str = ""
 
     def generator(self) -> np.random.Generator:
         """The cell's own random numbers.
@@ -45,7 +46,7 @@ class Cell:
 
     def key(self, source: str) -> str:
         """What the cell's cached records are filed under."""
-        return config_hash(self.study, self.config, self.seed, source)
+        return config_hash(self.study, self.config, self.seed, source, self.inputs)
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,34 @@ class Study:
         question: what the study answers, in one sentence.
         scales: for "mini", "small" and "full" the fields and their values: a list varies,
             a scalar is fixed. `seeds` counts repetitions.
-        measure: (configuration, generator) -> records of the cell.
-        within: fields whose whole list one cell measures on the same draws.
+        prepare: (configuration, generator) -> what measures one record of the cell.
+        common: fields and values of every scale that does not say otherwise.
+        within: fields whose whole list one cell measures on the same draws, the first of them
+            the slowest to change.
         check: refuses combinations of fields that make no sense, before any work.
+        inputs: hash of the files a configuration names; cells are computed anew when it changes.
     """
 
     name: str
     question: str
     scales: Mapping[str, Mapping[str, Any]]
-    measure: Callable[[Config, np.random.Generator], Measured]
+    prepare: Callable[[Config, np.random.Generator], Probe]
+    common: Mapping[str, Any] = field(default_factory=dict)
     within: tuple[str, ...] = ("temperature",)
     check: Callable[[Config], object] = lambda config: None
+    inputs: Callable[[Config], str] = lambda config: ""
 
     @property
     def kind(self) -> str:
         """The kind of its records."""
         return f"sims.{self.name}"
+
+    def measure(self, cell: Cell) -> Iterator[tuple[dict[str, Scalar], dict[str, Any]]]:
+        """For each record of a cell, its own settings and its values."""
+        probe = self.prepare(cell.config, cell.generator())
+        for values in itertools.product(*(cell.config[name] for name in self.within)):
+            own = dict(zip(self.within, values, strict=True))
+            yield own, probe(**own)
 
     def settings(self, scale: str, overrides: Config | None = None) -> dict[str, list[Scalar]]:
         """The values of every field, as lists, checked.
@@ -82,7 +95,7 @@ class Study:
         """
         if scale not in self.scales:
             raise InputError(f"scale {scale!r}: expected one of {', '.join(self.scales)}")
-        given = dict(self.scales[scale])
+        given = dict(self.common) | dict(self.scales[scale])
         for name, value in (overrides or {}).items():
             if name not in given:
                 known = ", ".join(sorted(given))
@@ -102,7 +115,7 @@ class Study:
         for config in configs:
             self.check(config)
         return [
-            Cell(self.name, config, seed, self.within)
+            Cell(self.name, config, seed, self.within, self.inputs(config))
             for config in configs
             for seed in range(int(seeds[0]))
         ]

@@ -2,68 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import log_expit
 
-from sims.families import spike_of
+from sims.families import SPIKE, spike_of
 from sims.learners import descend, draw
 from sims.measure import errors
-from sims.study import Config, Measured, Study
+from sims.network import available, network
+from sims.study import Config, Probe, Study
 
 __all__ = ["STUDY"]
 
 
-def _measure(config: Config, generator: np.random.Generator) -> Measured:
+def _check(config: Config) -> None:
+    spike_of(config)
+    if config["learner"] == "network":
+        available()
+
+
+def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     mixture = spike_of(config)
     counts = draw(mixture, config["n"], generator)
-    found: Measured = []
-    for steps, log_odds in descend(counts, config["steps"]).items():
-        losses = -np.stack([log_expit(log_odds), log_expit(-log_odds)])
+    if config["learner"] == "network":
+        path = network(counts, config["steps"], generator)
+    else:
+        path = descend(counts, config["steps"])
+
+    def probe(steps: int, temperature: float) -> dict[str, float]:
+        losses = -np.stack([log_expit(path[steps]), log_expit(-path[steps])])
         in_sample = float((counts * losses).sum() / counts.sum())
-        for t in config["temperature"]:
-            values = errors(mixture, log_odds, t) | {"in_sample_loss": in_sample}
-            found.append(({"steps": steps, "temperature": t}, values))
-    return found
+        return errors(mixture, path[steps], temperature) | {"in_sample_loss": in_sample}
 
+    return probe
 
-_COMMON: dict[str, Any] = {
-    "gamma": 0.1,
-    "overlap": 0.3,
-    "skew": 1.0,
-    "retain_atoms": 64,
-    "forget_atoms": 4,
-    "temperature": [1.0, 2.0],
-}
 
 STUDY = Study(
     name="early_stopping",
     question="When should the classifier's training stop?",
+    common=SPIKE | {"overlap": 0.3, "learner": "tabular", "temperature": [1.0, 2.0]},
     scales={
-        "mini": _COMMON
-        | {
+        "mini": {
             "h": 1e4,
             "n": 300,
             "steps": [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000],
             "seeds": 12,
         },
-        "small": _COMMON
-        | {
+        "small": {
             "h": [1e2, 1e4],
             "n": [300, 3_000],
             "steps": [round(10 ** (k / 2)) for k in range(9)],
             "seeds": 30,
         },
-        "full": _COMMON
-        | {
+        "full": {
             "h": [1e2, 1e4, 1e6],
             "n": [100, 300, 1_000, 3_000, 10_000],
-            "steps": [round(10 ** (k / 4)) for k in range(4, 21)],
-            "seeds": 100,
+            "learner": ["tabular", "network"],
+            "steps": [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000],
+            "seeds": 12,
         },
     },
-    measure=_measure,
+    prepare=_prepare,
     within=("steps", "temperature"),
-    check=spike_of,
+    check=_check,
 )

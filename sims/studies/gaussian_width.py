@@ -5,22 +5,15 @@ The classifier errs by leaning towards retain everywhere, as that of statement F
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sims.families import fits, gaussian
 from sims.learners import leaking
 from sims.measure import errors
-from sims.study import Config, Measured, Study
+from sims.study import Config, Probe, Study
 from t3theory.exceptions import AssumptionError
-from t3theory.mixture import Mixture
 
 __all__ = ["STUDY"]
-
-
-def _mixture(config: Config) -> Mixture:
-    return gaussian(config["width"], config["gamma"], config["atoms_per_axis"], config["dimension"])
 
 
 def _check(config: Config) -> None:
@@ -34,46 +27,42 @@ def _check(config: Config) -> None:
         )
 
 
-def _measure(config: Config, generator: np.random.Generator) -> Measured:
-    mixture = _mixture(config)
+def _prepare(config: Config, generator: np.random.Generator) -> Probe:
+    fields = ("width", "gamma", "atoms_per_axis", "dimension", "components")
+    mixture = gaussian(*(config[name] for name in fields))
     log_odds = leaking(mixture, config["delta"])
-    peak = float(mixture.forget_density_sup)
-    return [
-        ({"temperature": t}, errors(mixture, log_odds, t) | {"forget_density_sup": peak})
-        for t in config["temperature"]
-    ]
+    peak = {"forget_density_sup": float(mixture.forget_density_sup)}
+    return lambda temperature: errors(mixture, log_odds, temperature) | peak
 
-
-_COMMON: dict[str, Any] = {
-    "gamma": 0.1,
-    "delta": 0.01,
-    "temperature": [1.0, 1.5, 2.0, 4.0],
-    "seeds": 1,
-}
 
 STUDY = Study(
     name="gaussian_width",
     question="Do the rates hold for smooth, overlapping distributions in more than one dimension?",
+    common={
+        "gamma": 0.1,
+        "delta": 0.01,
+        "components": 1,
+        "temperature": [1.0, 1.5, 2.0, 4.0],
+        "seeds": 1,
+    },
     scales={
-        "mini": _COMMON
-        | {
+        "mini": {
             "width": [0.8, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002],
             "dimension": 1,
             "atoms_per_axis": 8_000,
         },
-        "small": _COMMON
-        | {
+        "small": {
             "width": [0.8, 0.4, 0.2, 0.1, 0.05, 0.025],
             "dimension": [1, 2],
             "atoms_per_axis": 400,
         },
-        "full": _COMMON
-        | {
+        "full": {
             "width": [0.8, 0.4, 0.2, 0.1, 0.05],
             "dimension": [1, 2, 3],
-            "atoms_per_axis": 200,
+            "components": [1, 3],
+            "atoms_per_axis": 164,
         },
     },
-    measure=_measure,
+    prepare=_prepare,
     check=_check,
 )

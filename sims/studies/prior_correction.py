@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from sims.families import spike_of
+from sims.families import SPIKE, spike_of
 from sims.learners import draw, tabular
 from sims.measure import errors
-from sims.study import Config, Measured, Study
+from sims.study import Config, Probe, Study
 from t3theory.classifier import change_prior
 from t3theory.mixture import Mixture
 
 __all__ = ["STUDY"]
 
 
-def _measure(config: Config, generator: np.random.Generator) -> Measured:
+def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     mixture = spike_of(config)
     even = Mixture(mixture.retain, mixture.forget, 0.5, mixture.reference)
     balanced = tabular(draw(even, config["n"], generator))
@@ -25,43 +23,34 @@ def _measure(config: Config, generator: np.random.Generator) -> Measured:
         "balanced": balanced,
         "corrected": change_prior(balanced, trained=0.5, wanted=mixture.gamma),
     }
-    return [
-        ({"classifier": name, "temperature": t}, errors(mixture, classifiers[name], t))
-        for name in config["classifier"]
-        for t in config["temperature"]
-    ]
+    return lambda classifier, temperature: errors(mixture, classifiers[classifier], temperature)
 
-
-_COMMON: dict[str, Any] = {
-    "classifier": ["natural", "balanced", "corrected"],
-    "temperature": [1.0, 2.0],
-    "overlap": 0.3,
-    "skew": 1.0,
-    "retain_atoms": 64,
-    "forget_atoms": 4,
-}
 
 STUDY = Study(
     name="prior_correction",
     question="Does a classifier of balanced batches need its class prior corrected?",
+    common=SPIKE
+    | {
+        "overlap": 0.3,
+        "classifier": ["natural", "balanced", "corrected"],
+        "temperature": [1.0, 2.0],
+    },
     scales={
-        "mini": _COMMON | {"h": 1e4, "n": 10_000, "gamma": [0.01, 0.03, 0.1, 0.3], "seeds": 12},
-        "small": _COMMON
-        | {
+        "mini": {"h": 1e4, "n": 10_000, "gamma": [0.01, 0.03, 0.1, 0.3], "seeds": 12},
+        "small": {
             "h": [1e2, 1e4],
             "n": [1_000, 10_000],
             "gamma": [0.003, 0.01, 0.03, 0.1, 0.3],
             "seeds": 30,
         },
-        "full": _COMMON
-        | {
+        "full": {
             "h": [1e2, 1e4, 1e6],
             "n": [1_000, 10_000, 100_000],
             "gamma": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5],
             "seeds": 100,
         },
     },
-    measure=_measure,
+    prepare=_prepare,
     within=("classifier", "temperature"),
     check=spike_of,
 )

@@ -7,71 +7,62 @@ from typing import Any
 import numpy as np
 from scipy.special import log_expit
 
-from sims.families import spike_of
+from sims.families import SPIKE, spike_of
 from sims.learners import draw, tabular
 from sims.measure import errors
-from sims.study import Config, Measured, Study
+from sims.study import Config, Probe, Study
 from t3theory.bounds import guarantee
 from t3theory.samples import heldout_risk_upper_bound, tabular_excess_risk
 
 __all__ = ["STUDY"]
 
 
-def _measure(config: Config, generator: np.random.Generator) -> Measured:
+def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     mixture, n = spike_of(config), config["n"]
     log_odds = tabular(draw(mixture, n, generator))
     fresh = draw(mixture, config["heldout"], generator)
     losses = np.repeat([-log_expit(log_odds), -log_expit(-log_odds)], fresh.ravel())
     # Add-one keeps f within [1/(n+2), (n+1)/(n+2)]; the Bayes risk is 0 on disjoint supports.
     certified = heldout_risk_upper_bound(losses, config["confidence"], upper=float(np.log(n + 2)))
-    found: Measured = []
-    for t in config["temperature"]:
-        values: dict[str, Any] = errors(mixture, log_odds, t)
-        values |= {
-            "excess_risk_expected_at_most": tabular_excess_risk(mixture.size, n),
-            "excess_risk_certified": certified,
-        }
+    risk = {
+        "excess_risk_expected_at_most": tabular_excess_risk(mixture.size, n),
+        "excess_risk_certified": certified,
+    }
+
+    def probe(temperature: float) -> dict[str, Any]:
+        values: dict[str, Any] = errors(mixture, log_odds, temperature) | risk
+        promised = guarantee(mixture, certified, temperature)
         for quantity in ("retain_error", "forget_error"):
             values[f"{quantity}_guaranteed"] = min(
-                b.value for b in guarantee(mixture, certified, t) if b.quantity == quantity
+                b.value for b in promised if b.quantity == quantity
             )
         for name in ("excess_risk", "retain_error", "forget_error"):
             suffix = "certified" if name == "excess_risk" else "guaranteed"
             values[f"{name}_covered"] = bool(values[name] <= values[f"{name}_{suffix}"])
-        found.append(({"temperature": t}, values))
-    return found
+        return values
 
+    return probe
 
-_COMMON: dict[str, Any] = {
-    "gamma": 0.1,
-    "skew": 0.5,
-    "retain_atoms": 64,
-    "forget_atoms": 4,
-    "confidence": 0.95,
-    "temperature": [1.0, 2.0],
-}
 
 STUDY = Study(
     name="sample_complexity",
     question="What do n samples guarantee of both errors, and does the guarantee cover?",
+    common=SPIKE | {"skew": 0.5, "confidence": 0.95, "temperature": [1.0, 2.0]},
     scales={
-        "mini": _COMMON
-        | {"h": 1e4, "n": [10**k for k in range(2, 7)], "heldout": 10_000, "seeds": 40},
-        "small": _COMMON
-        | {
+        "mini": {"h": 1e4, "n": [10**k for k in range(2, 7)], "heldout": 10_000, "seeds": 40},
+        "small": {
             "h": [1e2, 1e4],
             "n": [round(10 ** (k / 2)) for k in range(4, 13)],
             "heldout": [1_000, 10_000],
             "seeds": 200,
         },
-        "full": _COMMON
-        | {
+        "full": {
             "h": [1e2, 1e4, 1e6],
-            "n": [round(10 ** (k / 2)) for k in range(4, 15)],
-            "heldout": [1_000, 10_000, 100_000],
-            "seeds": 1000,
+            "n": [10**k for k in range(2, 8)],
+            "heldout": [1_000, 10_000],
+            "seeds": 300,
         },
     },
-    measure=_measure,
+    prepare=_prepare,
     check=spike_of,
 )

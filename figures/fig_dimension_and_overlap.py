@@ -1,0 +1,78 @@
+"""The worst forget error against δ, by dimension and by the distance of the Gaussians."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from figures import style
+from figures.curves import curve, settings, where
+from figures.statistics import Estimate, slope_of
+
+__all__ = ["KIND", "build", "caption", "slopes"]
+
+KIND = "sims.dimension_and_overlap"
+
+Records = Sequence[Mapping[str, Any]]
+_VALUE = "forget_error_attained"
+_COLOURS = [style.PALETTE[name] for name in ("guidance", "accent", "t3", "gated")]
+
+
+def slopes(records: Records) -> dict[tuple[int, float], Estimate]:
+    """(dimension, distance) -> fitted exponent b of the worst FE ∝ δ^b at the least T."""
+    main = _main(records)
+    return {
+        (d, x): slope_of(
+            where(main, dimension=d, distance=x), lambda r: r["config"]["delta"], _VALUE
+        )
+        for d in settings(main, "dimension")
+        for x in settings(main, "distance")
+    }
+
+
+def build(records: Records) -> Figure:
+    """A panel for each dimension, a curve for each distance."""
+    main, fitted = _main(records), slopes(records)
+    dimensions = settings(main, "dimension")
+    with style.context():
+        fig, panels = style.figure(min(style.PAGE, 70.0 * len(dimensions)), 62, len(dimensions))
+        for panel, d in zip(panels, dimensions, strict=True):
+            ends = []
+            for colour, x in zip(_COLOURS, settings(main, "distance"), strict=False):
+                at = where(main, dimension=d, distance=x)
+                text = f"distance {x:g}\nslope {fitted[d, x].value:.2f}"
+                ends.append((*curve(panel, at, "delta", _VALUE, colour), text, colour))
+                curve(panel, at, "delta", "forget_error", colour, dashed=True)
+            panel.set(xscale="log", yscale="log", xlabel="excess risk δ (nats)")
+            panel.set_title(f"d = {d}", fontweight="normal")
+            style.finish(panel, ends, 0.45)
+        panels[0].set_ylabel("forget error")
+    return fig
+
+
+def caption(records: Records) -> str:
+    """What is seen, with slopes, overlaps and the largest gap of a certificate."""
+    main = _main(records)
+    config = main[0]["config"]
+    told = []
+    for (d, x), slope in slopes(records).items():
+        one = where(main, dimension=d, distance=x)[0]["values"]
+        told.append(f"d = {d}, distance {x:g} (overlap {one['overlap']:.2g}): {slope:.2f}")
+    gap = max(
+        1 - r["values"]["forget_error_attained"] / r["values"]["forget_error_certified"]
+        for r in records
+    )
+    return (
+        f"A forget Gaussian of width {config['width']:g} at some distance from the retain one, "
+        f"γ = {config['gamma']:g}, T = {config['temperature']:g}. Solid: the largest forget error "
+        f"of a classifier of excess risk δ (certified, at every point and T, to within "
+        f"{gap:.1%}); dashed: a random one of that risk. Fitted exponents of δ with 95% t "
+        f"intervals: {'; '.join(told)} (theory: 1/2 where δ is below the overlap, towards 1 "
+        f"where it is above)."
+    )
+
+
+def _main(records: Records) -> Records:
+    return where(records, temperature=settings(records, "temperature")[0])

@@ -1,0 +1,77 @@
+"""The worst errors against δ, by the dimension of the space and the overlap of the Gaussians."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sims.families import fits, gaussian
+from sims.learners import random_of_risk
+from sims.measure import errors
+from sims.study import Config, Probe, Study
+from t3theory.classifier import overlap
+from t3theory.envelope import worst_case
+from t3theory.mixture import Mixture
+
+__all__ = ["STUDY"]
+
+
+def _mixture(config: Config) -> Mixture:
+    d = config["dimension"]
+    side = round(config["atoms"] ** (1 / d))
+    return gaussian(config["width"], config["gamma"], side, d, 1, config["distance"])
+
+
+def _check(config: Config) -> None:
+    fits(config["atoms"])
+
+
+def _prepare(config: Config, generator: np.random.Generator) -> Probe:
+    mixture, delta = _mixture(config), config["delta"]
+    random = random_of_risk(mixture, delta, generator)
+    about = {
+        "overlap": float(overlap(mixture)),
+        "density_sup": float(mixture.density_sup),
+        "forget_density_sup": float(mixture.forget_density_sup),
+    }
+
+    def probe(temperature: float) -> dict[str, float]:
+        certificate = worst_case(mixture, delta, temperature)
+        worst = {
+            "forget_error_attained": float(certificate.lower),
+            "forget_error_certified": float(certificate.upper),
+        }
+        return errors(mixture, random, temperature) | worst | about
+
+    return probe
+
+
+STUDY = Study(
+    name="dimension_and_overlap",
+    question="Does overlap slow the forget error's rate from δ to √δ, in every dimension?",
+    common={"gamma": 0.1, "width": 0.4, "seeds": 1},
+    scales={
+        "mini": {
+            "dimension": [1, 2],
+            "distance": [0.0, 3.0],
+            "delta": [1e-4, 1e-3, 1e-2, 1e-1],
+            "atoms": 256,
+            "temperature": 1.0,
+        },
+        "small": {
+            "dimension": [1, 2, 3],
+            "distance": [0.0, 2.0, 4.0],
+            "delta": [1e-5, 1e-4, 1e-3, 1e-2, 1e-1],
+            "atoms": 1_000,
+            "temperature": [1.0, 2.0],
+        },
+        "full": {
+            "dimension": [1, 2, 3],
+            "distance": [0.0, 2.0, 4.0],
+            "delta": [10 ** (-k / 2) for k in range(2, 13)],
+            "atoms": 2_744,
+            "temperature": [1.0, 2.0],
+        },
+    },
+    prepare=_prepare,
+    check=_check,
+)

@@ -1,0 +1,87 @@
+"""The best temperature against h, δ and n, beside the one that statement J predicts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sims.families import nested
+from sims.large import exact_errors
+from sims.learners import draw, random_of_risk, tabular
+from sims.study import Config, Probe, Study
+from t3theory._xp import log_sigmoid
+from t3theory.classifier import excess_risk_of_log_odds
+from t3theory.mixture import Mixture
+from t3theory.temperature import optimal_temperature, spike_temperature, spike_worst_forget_error
+
+__all__ = ["STUDY"]
+
+_GRID = np.geomspace(1, 16, 81)
+
+
+def _check(config: Config) -> None:
+    nested(config["h"], config["gamma"], config["retain_atoms"])
+
+
+def _best(mixture: Mixture, classifiers: list[np.ndarray]) -> tuple[float, float, float]:
+    """The T of the least mean forget error over classifiers, that error, and the one at T = 1."""
+    found = [
+        [e.forget_error for e in exact_errors(mixture, log_sigmoid(f), _GRID.tolist(), workers=1)]
+        for f in classifiers
+    ]
+    means = np.mean(found, axis=0)
+    at = int(means.argmin())
+    return float(_GRID[at]), float(means[at]), float(means[0])
+
+
+def _prepare(config: Config, generator: np.random.Generator) -> Probe:
+    h, gamma, delta, draws = (config[name] for name in ("h", "gamma", "delta", "draws"))
+    mixture = nested(h, gamma, config["retain_atoms"])
+    n = math.ceil(mixture.size / delta) - 1  # E[δ] ≤ |Z|/(n+1): statement K
+    random = [random_of_risk(mixture, delta, generator) for _ in range(draws)]
+    learnt = [tabular(draw(mixture, n, generator)) for _ in range(draws)]
+    worst = optimal_temperature(lambda t: spike_worst_forget_error(h, gamma, delta, t))
+    values = {
+        "temperature_predicted": spike_temperature(h, gamma, delta),
+        "temperature_worst": worst.temperature,
+        "forget_error_worst": worst.forget,
+        "forget_error_worst_guidance": spike_worst_forget_error(h, gamma, delta),
+        "n": n,
+        "excess_risk_learnt": float(np.mean([excess_risk_of_log_odds(mixture, f) for f in learnt])),
+    }
+    for name, classifiers in (("random", random), ("learnt", learnt)):
+        best, least, guided = _best(mixture, classifiers)
+        values |= {
+            f"temperature_{name}": best,
+            f"forget_error_{name}": least,
+            f"forget_error_{name}_guidance": guided,
+        }
+    return lambda: values
+
+
+STUDY = Study(
+    name="optimal_temperature",
+    question="Which temperature is best, and does the closed form of statement J find it?",
+    common={"gamma": 0.1, "retain_atoms": 16, "draws": 20},
+    scales={
+        "mini": {
+            "h": [10.0**k for k in range(1, 7)],
+            "delta": [1e-3, 1e-2, 1e-1],
+            "seeds": 2,
+        },
+        "small": {
+            "h": [10.0**k for k in range(1, 7)],
+            "delta": [10.0**-k for k in range(1, 5)],
+            "seeds": 10,
+        },
+        "full": {
+            "h": [10 ** (k / 2) for k in range(2, 13)],
+            "delta": [10 ** (-k / 2) for k in range(2, 9)],
+            "seeds": 12,
+        },
+    },
+    prepare=_prepare,
+    within=(),
+    check=_check,
+)
