@@ -9,8 +9,9 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from paper_repro.pipeline.sources import code_hash, own_hash
 from t3theory.exceptions import InputError
-from t3theory.records import config_hash, source_hash
+from t3theory.records import config_hash
 
 __all__ = ["Cell", "Graph"]
 
@@ -28,7 +29,7 @@ class Cell:
         products: files or folders it leaves, relative to the run's folder.
         needs: cells whose products it reads; it cannot run without them.
         wants: cells whose products it reads where there are any.
-        sources: packages or files whose code decides the result.
+        sources: modules whose code, with all it imports, decides the result.
         config: whatever else decides the result (a scale's settings, a hash of the data).
     """
 
@@ -107,7 +108,8 @@ class Graph:
                 dict(cell.paths),
                 dict(cell.config),
                 list(cell.products),
-                source_hash(*cell.sources) if cell.sources else "",
+                own_hash(cell.function.partition(":")[0]),
+                code_hash(cell.sources),
                 [keys[name] for name in cell.inputs],
             )
         return keys

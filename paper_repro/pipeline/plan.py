@@ -15,9 +15,6 @@ from t3theory.exceptions import InputError
 
 __all__ = ["default_out", "paper"]
 
-_SIMULATION = ("t3theory", "sims")
-_MODEL = ("t3theory", "llm")
-_READERS = ("figures", "t3theory/records.py")
 _WHOLE_RUN = {"out": "."}
 
 
@@ -57,7 +54,7 @@ def _simulations(scale: str, dask: str | None) -> Iterator[Cell]:
             (product,),
             paths={"out": product},
             means={"progress": False, "dask": dask},
-            sources=_SIMULATION,
+            sources=("sims.run", f"sims.studies.{name}"),
         )
 
 
@@ -162,7 +159,7 @@ class _Experiment:
             paths | {"out": out},
             self.means,
             needs=needs,
-            sources=_MODEL,
+            sources=("llm.stages",),
             config=self.about | {part: self.settings[part] for part in ("data", *settings)},
         )
 
@@ -194,7 +191,7 @@ def _figures(cells: list[Cell]) -> Iterator[Cell]:
             _WHOLE_RUN,
             needs=() if soft else needs,
             wants=needs if soft else (),
-            sources=_READERS,
+            sources=("figures", f"figures.fig_{name}", "paper_repro.results"),
         )
 
 
@@ -209,7 +206,7 @@ def _last(scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
         ("claims.json",),
         _WHOLE_RUN,
         wants=measured,
-        sources=("paper_repro/claims.py", "paper_repro/claims.toml", *_READERS),
+        sources=("paper_repro.claims", "paper_repro.results"),
     )
     yield Cell(
         "report",
@@ -219,5 +216,5 @@ def _last(scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
         _WHOLE_RUN,
         needs=("claims",),
         wants=(*measured, *drawn),
-        sources=("paper_repro/report", "paper_repro/claims.py", *_READERS),
+        sources=("paper_repro.report",),
     )
