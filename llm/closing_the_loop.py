@@ -30,7 +30,7 @@ from torch.nn.functional import logsigmoid
 from transformers import PreTrainedModel
 
 from llm.encoding import Encoded
-from llm.experiment import TILTS, ExperimentConfig
+from llm.experiment import ExperimentConfig
 from llm.head import LowRankHead
 from llm.model import T3Config
 from llm.selection import chosen
@@ -61,14 +61,14 @@ def measure_theory(
     Args:
         full, retain: folders of the two models. heads: from `fit_heads`.
         tuning: from `tune_tilts`: the settings measured are those that it chose.
-        out: JSON Lines file, one record of kind "llm.theory" for "full" and each of `TILTS`.
+        out: JSON Lines file, one record of kind "llm.theory" for "full" and each tilting method.
     """
     data, watch = load_data(config, source), Stopwatch()
     model, tokenizer = load_model(full)
     target, _ = load_model(retain)
     by_stop = load_heads(config, heads, model)
-    settings: dict[str, dict[str, Any]] = {m: chosen(tuning, m, config) for m in TILTS}
-    decoders = {m: (by_stop[s["stop"]], t3_config(config, s)) for m, s in settings.items()}
+    settings: dict[str, dict[str, Any]] = {m: chosen(tuning, m, config) for m in config.tilts}
+    decoders = {m: (by_stop[s["stop"]], t3_config(config, s, data)) for m, s in settings.items()}
     decoders["full"] = (by_stop[config.head.stops[0]], PLAIN)
     settings["full"] = {}
     kept = encode_rows(tokenizer, data.retain)

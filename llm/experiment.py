@@ -32,10 +32,10 @@ __all__ = [
 CONFIGS = Path(__file__).parent / "configs"
 SCALES = ("mini", "small", "full")
 
-TILTS = ("guidance", "tempering", "t3", "t3-gated")
+TILTS = ("guidance", "tempering", "t3", "t3-prior", "t3-gated", "t3-soft")
 """Methods that change how the full model is decoded and leave its weights alone."""
-BASELINES = ("graddiff", "npo", "simnpo")
-"""Methods that train the full model's weights further."""
+BASELINES = ("gradascent", "graddiff", "npo", "simnpo", "idkdpo", "rmu", "undial", "uld")
+"""Methods that train weights: the full model's, or (uld) those of an assistant beside it."""
 METHODS = ("full", "retain", *TILTS, *BASELINES)
 
 
@@ -100,16 +100,12 @@ class TiltSettings:
 class BaselineSettings:
     """Candidates for each trained baseline, and what they share.
 
-    `retain_weight` multiplies the loss on retain pairs; `npo_beta` and `simnpo_beta` are the
-    inverse temperatures of those losses.
+    What is a method's own stands in `configs/methods/<method>.toml`.
     """
 
     learning_rates: tuple[float, ...]
     epochs: tuple[int, ...]
     batch_size: int
-    retain_weight: float = 1.0
-    npo_beta: float = 0.1
-    simnpo_beta: float = 4.5
     weight_decay: float = 0.01
 
 
@@ -131,6 +127,7 @@ class ExperimentConfig:
     """One scale of the experiment.
 
     `seeds` are reported; settings are chosen on `tuning_seed`, which is none of them.
+    `methods` are the methods of `TILTS` and `BASELINES` that are run.
     """
 
     name: str
@@ -142,12 +139,28 @@ class ExperimentConfig:
     tilt: TiltSettings
     baseline: BaselineSettings
     evaluation: EvaluationSettings
+    methods: tuple[str, ...] = TILTS + BASELINES
+
+    @property
+    def tilts(self) -> tuple[str, ...]:
+        """The methods of `TILTS` that are run."""
+        return tuple(m for m in TILTS if m in self.methods)
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """The methods of `BASELINES` that are run."""
+        return tuple(m for m in BASELINES if m in self.methods)
 
     def __post_init__(self) -> None:
         if self.tuning_seed in self.seeds:
             raise InputError(
                 f"scale {self.name}: tuning_seed {self.tuning_seed} is also one of the reported "
                 f"seeds {list(self.seeds)}, expected another"
+            )
+        if unknown := [m for m in self.methods if m not in TILTS + BASELINES]:
+            raise InputError(
+                f"scale {self.name}: unknown method {unknown[0]!r}, expected some of "
+                f"{', '.join(TILTS + BASELINES)}"
             )
 
 

@@ -31,6 +31,7 @@ from t3theory.records import atomic_path
 __all__ = [
     "answer_loss",
     "answer_losses",
+    "answer_states",
     "build_model",
     "cosine_rate",
     "pretrain",
@@ -99,8 +100,8 @@ def shuffled_batches(
     yield from batches
 
 
-def answer_losses(model: PreTrainedModel, batch: Batch) -> tuple[Float[Tensor, " n"], Tensor]:
-    """Cross-entropy of every answer token, float32, and its row; logits nowhere else.
+def answer_states(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Final hidden states (n, hidden) that predict the n answer tokens; the tokens; their rows.
 
     Rows are padded on the right and attention is causal: no answer sees padding, so no mask
     is passed and the fast kernel is taken.
@@ -108,11 +109,14 @@ def answer_losses(model: PreTrainedModel, batch: Batch) -> tuple[Float[Tensor, "
     hidden = model.base_model(input_ids=batch.input_ids, use_cache=False).last_hidden_state
     labels = batch.labels[:, 1:]
     rows, places = (labels != IGNORED).nonzero(as_tuple=True)
-    logits = model.get_output_embeddings()(hidden[rows, places])
-    losses = nn.functional.cross_entropy(
-        logits.to(torch.float32), labels[rows, places], reduction="none"
-    )
-    return losses, rows
+    return hidden[rows, places], labels[rows, places], rows
+
+
+def answer_losses(model: PreTrainedModel, batch: Batch) -> tuple[Float[Tensor, " n"], Tensor]:
+    """Cross-entropy of every answer token, float32, and its row; logits nowhere else."""
+    states, targets, rows = answer_states(model, batch)
+    logits = model.get_output_embeddings()(states).to(torch.float32)
+    return nn.functional.cross_entropy(logits, targets, reduction="none"), rows
 
 
 def answer_loss(model: PreTrainedModel, batch: Batch) -> Float[Tensor, ""]:

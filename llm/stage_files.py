@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from llm.baselines.assistant import WithAssistant
+from llm.baselines.idkdpo import REFUSALS
 from llm.baselines.train import train_baseline as train_by
 from llm.encoding import Encoded, encode_pair
 from llm.experiment import ExperimentConfig
@@ -45,7 +49,8 @@ def load_data(config: ExperimentConfig, source: str | Path) -> TofuData:
 def load_model(folder: str | Path) -> tuple[PreTrainedModel, Any]:
     """A model and its tokenizer, from a folder that a stage wrote."""
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder).eval()
+        kind = WithAssistant if WithAssistant.found_in(folder) else AutoModelForCausalLM
+        model = kind.from_pretrained(folder).eval()
         return model.to(device()), AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         reason = str(error).split("\n")[0]
@@ -82,11 +87,17 @@ def load_heads(
     }
 
 
-def t3_config(config: ExperimentConfig, setting: Mapping[str, Any]) -> T3Config:
-    """The decoding that a setting (an element of `candidates`) describes."""
+def t3_config(config: ExperimentConfig, setting: Mapping[str, Any], data: TofuData) -> T3Config:
+    """The decoding that a setting (an element of `candidates`) describes.
+
+    With `prior` the head's log-odds, of balanced classes, become those of the training data:
+    theory M, with the share of forget pairs for γ.
+    """
+    gamma = len(data.forget) / len(data.full)
     return T3Config(
         temperature=setting["temperature"],
         guidance_scale=setting["guidance_scale"],
+        log_prior_odds=math.log((1 - gamma) / gamma) if setting["prior"] else 0.0,
         gate=setting["gate"],
         gate_threshold=config.tilt.gate_threshold,
     )
@@ -111,7 +122,12 @@ def unlearned(
     """The full model after a baseline's training, and its tokenizer."""
     model, tokenizer = load_model(base)
     forget, retain = encode_rows(tokenizer, data.forget), encode_rows(tokenizer, data.retain)
-    train_by(model, method, forget, retain, config.baseline, learning_rate, epochs, seed, on_epoch)
+    rng = random.Random(f"{seed}/refusals")
+    refusals = [encode_pair(tokenizer, r["question"], rng.choice(REFUSALS)) for r in data.forget]
+    settings = config.baseline
+    model = train_by(
+        model, method, forget, retain, settings, learning_rate, epochs, seed, on_epoch, refusals
+    )
     return model, tokenizer
 
 

@@ -13,6 +13,7 @@ follows from `seed`. `source` is "mini", a folder or a Hub name, as `load_tofu` 
 from __future__ import annotations
 
 import copy
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,6 +70,9 @@ __all__ = [
 
 RECORDS = "records.jsonl"
 """The file in an evaluation's folder that is written last."""
+
+TRAINED = "unlearned.json"
+"""The file in a baseline's folder that says how many parameters were trained."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -168,6 +172,7 @@ def train_baseline(
     model, tokenizer = unlearned(config, data, seed, method, base, **setting)
     tokenizer.save_pretrained(out)
     model.save_pretrained(out)
+    write_json(Path(out) / TRAINED, {"trained_parameters": model.trained_parameters})
 
 
 def evaluate_method(
@@ -200,11 +205,13 @@ def evaluate_method(
     tuned = method in TILTS + BASELINES
     setting = chosen(_given(tuning, "tuning", method), method, config) if tuned else {}
     trained = total
+    if (note := Path(model) / TRAINED).is_file():
+        trained = json.loads(note.read_text(encoding="utf-8"))["trained_parameters"]
     if method in TILTS:
         adapter = Path(_given(heads, "heads", method)) / stop_name(setting["stop"])
         head = T3ForCausalLM.from_pretrained(adapter, base=found).head
         trained = sum(p.numel() for p in head.parameters())
-        found = T3ForCausalLM(found, head, t3_config(config, setting)).eval()
+        found = T3ForCausalLM(found, head, t3_config(config, setting, data)).eval()
     evaluation = evaluate(
         found,
         tokenizer,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from llm.encoding import encode_pair
-from llm.experiment import TILTS, ExperimentConfig
+from llm.experiment import ExperimentConfig
 from llm.scoring import score_rows
 from llm.selection import measured_pairs, worth
 from llm.stage_files import (
@@ -28,6 +28,8 @@ from t3theory.records import make_record, write_records
 
 __all__ = ["candidates", "tune_baseline", "tune_tilts"]
 
+GATES = {"t3-gated": "hard", "t3-soft": "soft"}
+
 
 def candidates(config: ExperimentConfig, method: str) -> list[dict[str, Any]]:
     """The settings of T3 that the tuning seed chooses from, for a method of `TILTS`."""
@@ -35,9 +37,9 @@ def candidates(config: ExperimentConfig, method: str) -> list[dict[str, Any]]:
     stops = config.head.stops if method != "tempering" else config.head.stops[:1]
     temperatures = tilt.temperatures if method != "guidance" else (1.0,)
     scale = tilt.guidance_scale if method != "tempering" else 0.0
-    gate = "hard" if method == "t3-gated" else "none"
+    own = {"gate": GATES.get(method, "none"), "prior": method == "t3-prior"}
     return [
-        {"stop": stop, "temperature": temperature, "guidance_scale": scale, "gate": gate}
+        {"stop": stop, "temperature": temperature, "guidance_scale": scale, **own}
         for stop in stops
         for temperature in temperatures
     ]
@@ -61,19 +63,20 @@ def tune_tilts(
     """
     data = load_data(config, source)
     model, tokenizer = load_model(base)
-    tried = [(m, s) for m in TILTS for s in candidates(config, m)]
+    tried = [(m, s) for m in config.tilts for s in candidates(config, m)]
     plain = {
         "stop": config.head.stops[0],
         "temperature": 1.0,
         "guidance_scale": 0.0,
         "gate": "none",
+        "prior": False,
     }
     tried.insert(0, ("full", plain))
     pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
     losses = sweep_losses(
         model,
         pairs,
-        [(stop_name(s["stop"]), t3_config(config, s)) for _, s in tried],
+        [(stop_name(s["stop"]), t3_config(config, s, data)) for _, s in tried],
         {stop_name(k): head for k, head in load_heads(config, heads, model).items()},
         config.evaluation.batch_size,
     )

@@ -1,6 +1,6 @@
-"""Baselines that train the model's weights to forget: one loss a file, one loop for all.
+"""Baselines that train weights to forget: one loss a file, one small configuration each, one loop.
 
-A loss takes the forget answers of a batch, as log-probabilities under the model and under
-the model before unlearning, and returns a number to minimise. The loop adds the mean loss
-on retain answers, weighted.
+The files that bear a method's name hold its published formula alone, on tensors;
+`objectives` gives it what it needs of a model, `train` is the loop, and
+`llm/configs/methods/<method>.toml` holds its constants.
 """

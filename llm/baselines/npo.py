@@ -11,7 +11,7 @@ from llm.baselines.answers import Answers
 __all__ = ["npo"]
 
 
-def npo(forget: Answers, beta: float = 0.1) -> Float[Tensor, ""]:
+def npo(forget: Answers, beta: float) -> Float[Tensor, ""]:
     """L = (2/β) · mean log(1 + (π(y|x) / π_ref(y|x))^β).
 
     Its gradient is gradient ascent's, weighted by 2σ(β log π/π_ref): 1 at the start, falling

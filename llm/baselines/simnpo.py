@@ -11,7 +11,7 @@ from llm.baselines.answers import Answers
 __all__ = ["simnpo"]
 
 
-def simnpo(forget: Answers, beta: float = 4.5, margin: float = 0.0) -> Float[Tensor, ""]:
+def simnpo(forget: Answers, beta: float, margin: float) -> Float[Tensor, ""]:
     """L = (2/β) · mean log(1 + exp((β/|y|) log π(y|x) + γ)).
 
     Args:

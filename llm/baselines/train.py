@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 import random
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
-from llm.baselines.answers import Answers
-from llm.baselines.graddiff import graddiff
-from llm.baselines.npo import npo
-from llm.baselines.simnpo import simnpo
-from llm.encoding import Encoded, collate
-from llm.experiment import BaselineSettings
-from llm.pretrain import answer_losses
+from llm.baselines.objectives import OBJECTIVES, Material
+from llm.encoding import Encoded
+from llm.experiment import CONFIGS, BaselineSettings
 from t3theory.exceptions import InputError
 
-__all__ = ["LOSSES", "train_baseline"]
-
-_LOG = logging.getLogger(__name__)
-
-LOSSES: dict[str, Callable[[Answers, BaselineSettings], Float[Tensor, ""]]] = {
-    "graddiff": lambda forget, settings: graddiff(forget),
-    "npo": lambda forget, settings: npo(forget, settings.npo_beta),
-    "simnpo": lambda forget, settings: simnpo(forget, settings.simnpo_beta),
-}
+__all__ = ["method_constants", "train_baseline"]
 
 
-def _by_row(
-    model: PreTrainedModel, rows: Sequence[Encoded]
-) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"]]:
-    """log π(y|x) and |y| of each row."""
-    batch = collate(rows, model.config.pad_token_id).to(model.device)
-    losses, owner = answer_losses(model, batch)
-    zero = losses.new_zeros(len(rows))
-    return -zero.index_add(0, owner, losses), zero.index_add(0, owner, torch.ones_like(losses))
+def method_constants(method: str) -> dict[str, Any]:
+    """The method's own small configuration, `llm/configs/methods/<method>.toml`.
 
+    Raises:
+        InputError: no such method.
 
-def _references(
-    model: PreTrainedModel, rows: Sequence[Encoded], batch_size: int
-) -> Float[Tensor, " rows"]:
-    with torch.no_grad():
-        starts = range(0, len(rows), batch_size)
-        return torch.cat([_by_row(model, rows[i : i + batch_size])[0] for i in starts])
+    >>> method_constants("npo")
+    {'beta': 0.1, 'retain_weight': 1.0}
+    """
+    if method not in OBJECTIVES:
+        raise InputError(f"baseline {method!r}: expected one of {', '.join(OBJECTIVES)}")
+    return tomllib.loads((CONFIGS / "methods" / f"{method}.toml").read_text(encoding="utf-8"))
 
 
 def _batches(
@@ -70,41 +54,48 @@ def train_baseline(
     epochs: int,
     seed: int,
     on_epoch: Callable[[int, PreTrainedModel], None] | None = None,
+    refusals: Sequence[Encoded] = (),
 ) -> PreTrainedModel:
-    """Unlearn `forget` by a loss of `LOSSES` plus the weighted mean loss on `retain`, in place.
+    """Unlearn `forget` by a method of `OBJECTIVES`; most change `model` in place.
 
     AdamW; the learning rate rises over the first epoch and then stays, so that the model
     after k epochs does not depend on how many follow.
 
     Args:
         on_epoch: called after every epoch with the epochs done and the model, in evaluation mode.
+        refusals: for "idkdpo", the questions of `forget` with a refusal each.
+    Returns:
+        the model to decode with; its attribute `trained_parameters` says how many were trained.
     Raises:
         InputError: no such method.
     """
-    if method not in LOSSES:
-        raise InputError(f"baseline {method!r}: expected one of {', '.join(LOSSES)}")
-    reference = _references(model.eval(), forget, settings.batch_size)
+    constants = method_constants(method)
+    material = Material(
+        model.eval(), forget, retain, refusals, constants, settings.batch_size, seed
+    )
+    objective = OBJECTIVES[method](material)
+    result: Any = objective.model
+    result.trained_parameters = sum(p.numel() for p in objective.trained)
+    model.requires_grad_(False)
+    for parameter in objective.trained:
+        parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, weight_decay=settings.weight_decay
+        objective.trained, lr=learning_rate, weight_decay=settings.weight_decay
     )
     per_epoch = -(-len(forget) // settings.batch_size)
     for epoch in range(epochs):
-        model.train()
+        result.train()
         batches = _batches(len(forget), len(retain), settings.batch_size, seed, epoch)
         for i, (lost, kept) in enumerate(batches):
             rise = min(1.0, (epoch * per_epoch + i + 1) / per_epoch)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * rise
-            log_prob, length = _by_row(model, [forget[j] for j in lost])
-            loss = LOSSES[method](Answers(log_prob, reference[lost], length), settings)
-            log_prob, length = _by_row(model, [retain[j] for j in kept])
-            loss = loss - settings.retain_weight * log_prob.sum() / length.sum()
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            objective.loss(lost, kept).backward()
+            nn.utils.clip_grad_norm_(objective.trained, 1.0)
             optimizer.step()
-        _LOG.info("%s: epoch %d of %d", method, epoch + 1, epochs)
-        model.eval()
+        result.eval()
         if on_epoch is not None:
-            on_epoch(epoch + 1, model)
-    return model
+            on_epoch(epoch + 1, result)
+    model.requires_grad_(True)
+    return result

@@ -37,6 +37,7 @@ def model_hash(model: Any) -> str:
     digest = hashlib.sha256()
     settings = getattr(model, "t3_config", None)
     described = asdict(settings) if is_dataclass(settings) else None  # type: ignore[arg-type]
+    described = getattr(model, "uld_config", described)
     config = json.loads(model.config.to_json_string(use_diff=False))
     for name in ("_name_or_path", "transformers_version"):  # where it lies is not what it is
         config.pop(name, None)

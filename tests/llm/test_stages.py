@@ -90,7 +90,7 @@ def test_heads_are_kept_in_the_order_of_their_stops(run):
 def test_the_tuning_seed_measures_every_candidate_once(run):
     config, out = run
     methods = [r["config"]["method"] for r in read_records(out / "tilts.jsonl", "llm.tuning")]
-    assert [methods.count(m) for m in ("full", *TILTS)] == [1, 2, 1, 2, 2]
+    assert [methods.count(m) for m in ("full", *TILTS)] == [1, 2, 1, 2, 2, 2, 2]
     assert len(read_records(out / "npo.jsonl", "llm.tuning")) == 3
     assert chosen(out / "npo.jsonl", "npo", config)["epochs"] in (1, 2)
     with pytest.raises(RecordError, match=r"expected tuning records of 'full' and 'graddiff'"):
@@ -108,7 +108,7 @@ def test_the_full_model_of_the_sweep_is_the_full_model(run):
     assert sweep["utility"] == pytest.approx(scored["utility"], rel=1e-4)
 
 
-@pytest.mark.parametrize("method", ["full", "t3-gated", "npo"])
+@pytest.mark.parametrize("method", ["full", "t3-gated", "t3-prior", "npo"])
 def test_an_evaluation_says_what_it_measured(run, method):
     config, out = run
     logs, folder = out / "eval-retain", out / f"eval-{method}"
