@@ -100,7 +100,7 @@ class TiltSettings:
 class BaselineSettings:
     """Candidates for each trained baseline, and what they share.
 
-    What is a method's own stands in `configs/methods/<method>.toml`.
+    What is a method's own stands in `llm/baselines/<method>.toml`.
     """
 
     learning_rates: tuple[float, ...]

@@ -2,5 +2,5 @@
 
 The files that bear a method's name hold its published formula alone, on tensors;
 `objectives` gives it what it needs of a model, `train` is the loop, and
-`llm/configs/methods/<method>.toml` holds its constants.
+`llm/baselines/<method>.toml` holds its constants.
 """

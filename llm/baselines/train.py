@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,14 +14,14 @@ from transformers import PreTrainedModel
 
 from llm.baselines.objectives import OBJECTIVES, Material
 from llm.encoding import Encoded
-from llm.experiment import CONFIGS, BaselineSettings
+from llm.experiment import BaselineSettings
 from t3theory.exceptions import InputError
 
 __all__ = ["method_constants", "train_baseline"]
 
 
 def method_constants(method: str) -> dict[str, Any]:
-    """The method's own small configuration, `llm/configs/methods/<method>.toml`.
+    """The method's own small configuration, `llm/baselines/<method>.toml`.
 
     Raises:
         InputError: no such method.
@@ -30,7 +31,7 @@ def method_constants(method: str) -> dict[str, Any]:
     """
     if method not in OBJECTIVES:
         raise InputError(f"baseline {method!r}: expected one of {', '.join(OBJECTIVES)}")
-    return tomllib.loads((CONFIGS / "methods" / f"{method}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name(f"{method}.toml").read_text(encoding="utf-8"))
 
 
 def _batches(
