@@ -88,9 +88,9 @@ class Sample:
         )
 
     def interval(self, confidence: float = 0.95) -> Estimate:
-        """The mean with Student's t interval; no wider than a point for a single value."""
+        """The mean with Student's t interval; a single value has none."""
         if self.count == 1:
-            return Estimate(self.mean, self.mean, self.mean)
+            return Estimate(self.mean, math.nan, math.nan)
         error = math.sqrt(self.squares / (self.count - 1) / self.count)
         half = float(stats.t.ppf((1 + confidence) / 2, self.count - 1)) * error
         return Estimate(self.mean, self.mean - half, self.mean + half)

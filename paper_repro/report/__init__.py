@@ -4,25 +4,54 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paper_repro.report.tables import COLUMNS, method_rows, to_latex
+from figures.registry import FIGURES
+from paper_repro.report import marks
+from paper_repro.report.comparison import compare
+from paper_repro.report.tables import COLUMNS, claims_to_latex, method_rows, to_latex
 from paper_repro.results import read_results
+from t3theory.ledger import LEDGER
 from t3theory.records import atomic_path
 
 __all__ = ["write"]
 
+Claims = Sequence[Mapping[str, Any]]
+
+_MM_A_POINT = 25.4 / 72
+
 
 def write(out: str, scale: str, data: str) -> None:
     """Write `out`/report.html and `out`/tables/*.tex from what the run has so far."""
-    import jinja2
-
     folder = Path(out)
     records = read_results(folder)
     claims = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     rows = method_rows(records)
+    page = _template().render(
+        scale=scale,
+        data=data,
+        claims=claims,
+        verdicts=Counter(c["verdict"] for c in claims),
+        methods=rows,
+        columns=COLUMNS,
+        comparison=compare(records),
+        figures=_figures(folder, claims),
+        statements=_statements(claims),
+        made=_made(records),
+    )
+    _write(folder / "report.html", page)
+    _write(folder / "tables" / "methods.tex", to_latex(rows))
+    _write(folder / "tables" / "claims.tex", claims_to_latex(claims))
+
+
+def _template() -> Any:
+    import jinja2
+    import markupsafe
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -30,17 +59,10 @@ def write(out: str, scale: str, data: str) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.j2").render(
-        scale=scale,
-        data=data,
-        claims=claims,
-        methods=rows,
-        columns=COLUMNS,
-        figures=[_figure(path) for path in sorted((folder / "figures").glob("*.json"))],
-        made=_made(records),
-    )
-    _write(folder / "report.html", page)
-    _write(folder / "tables" / "methods.tex", to_latex(rows))
+    # `to_html` escapes what it is given; nothing else goes into the page unescaped.
+    environment.filters["marks"] = lambda text: markupsafe.Markup(marks.to_html(text))
+    environment.filters["number"] = lambda x: f"{x:.2f}".replace("-", "−")
+    return environment.get_template("report.html.j2")
 
 
 def _write(path: Path, text: str) -> None:
@@ -48,18 +70,51 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def _figures(folder: Path, claims: Claims) -> list[dict[str, Any]]:
+    """The run's figures: first those that claims rest on, in the claims' order."""
+    drawn = {path.stem: path for path in sorted((folder / "figures").glob("*.json"))}
+    cited = (name for claim in claims for name in claim["figures"] if name in drawn)
+    return [_figure(drawn[name]) for name in dict.fromkeys([*cited, *drawn])]
+
+
 def _figure(about: Path) -> dict[str, Any]:
     """A figure with all that the page says of it; the picture goes inline."""
-    picture = base64.b64encode(about.with_suffix(".svg").read_bytes()).decode()
+    picture = about.with_suffix(".svg").read_bytes()
     content: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
-    return content | {"name": about.stem, "picture": f"data:image/svg+xml;base64,{picture}"}
+    width = re.search(rb'<svg[^>]* width="([\d.]+)pt"', picture)
+    documented = (FIGURES[about.stem].__doc__ or "") if about.stem in FIGURES else ""
+    kind, _, study = content["kind"].partition(".")
+    command = f"t3 simulate {study}" if kind == "sims" else "t3 reproduce --only lm"
+    return content | {
+        "name": about.stem,
+        "title": documented.partition("\n")[0].rstrip(".") or about.stem.replace("_", " "),
+        "width": float(width[1]) * _MM_A_POINT if width else None,
+        "command": command,
+        "picture": f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}",
+    }
 
 
-def _made(records: list[dict[str, Any]]) -> dict[str, Any]:
+def _statements(claims: Claims) -> list[Any]:
+    """The theory's statements that the claims name, in the ledger's order."""
+    named = {letter for claim in claims for letter in letters(claim["theory"])}
+    return [statement for letter, statement in LEDGER.items() if letter in named]
+
+
+def letters(theory: str) -> list[str]:
+    """The letters of a claim's `theory`.
+
+    >>> letters("B, G")
+    ['B', 'G']
+    """
+    return [letter for letter in re.split(r"[,\s]+", theory) if letter]
+
+
+def _made(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Which code and machines made the records, and in how long."""
     stamps: list[Mapping[str, Any]] = [r["provenance"] for r in records]
     return {
         "records": len(records),
+        "kinds": _counted(r["kind"] for r in records),
         "commits": sorted({s["commit"] for s in stamps if s["commit"]}),
         "machines": sorted(
             {
@@ -68,5 +123,10 @@ def _made(records: list[dict[str, Any]]) -> dict[str, Any]:
             }
         ),
         "versions": stamps[-1]["versions"] if stamps else {},
+        "since": min((s["time"] for s in stamps), default=""),
         "until": max((s["time"] for s in stamps), default=""),
     }
+
+
+def _counted(kinds: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(kinds).items()))

@@ -1,4 +1,4 @@
-"""The table of methods: means over seeds with intervals, as rows and as booktabs LaTeX."""
+"""The tables of methods and of claims, as rows and as booktabs LaTeX."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from figures.fig_tofu_methods import NAMES
 from figures.statistics import Estimate, group, mean
+from paper_repro.report import marks
 
-__all__ = ["COLUMNS", "method_rows", "to_latex", "to_markdown"]
+__all__ = ["COLUMNS", "claims_to_latex", "method_rows", "to_latex", "to_markdown"]
 
 COLUMNS = {
     "forget_quality_log10_p": "forget quality, log₁₀ p ↑",
@@ -23,7 +24,9 @@ COLUMNS = {
 Row = dict[str, Any]
 
 
-def method_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
+def method_rows(
+    records: Sequence[Mapping[str, Any]], columns: Sequence[str] = tuple(COLUMNS)
+) -> list[Row]:
     """A row for each method that was evaluated: its name, number of seeds, an estimate a column."""
     found = group(
         (r for r in records if r["kind"] == "llm.evaluation"), lambda r: r["config"]["method"]
@@ -38,7 +41,7 @@ def method_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
                 key: mean([r["values"][key] for r in chosen])
                 if all(key in r["values"] for r in chosen)
                 else None
-                for key in COLUMNS
+                for key in columns
             }
             rows.append({"method": method, "name": name, "seeds": len(chosen), "cells": cells})
     return rows
@@ -46,7 +49,7 @@ def method_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 def to_latex(rows: Sequence[Row]) -> str:
     r"""The rows as a booktabs table; `\usepackage{booktabs}` is all it needs."""
-    headings = [h.replace("₁₀", "$_{10}$").replace("↑", r"$\uparrow$") for h in COLUMNS.values()]
+    headings = [marks.to_latex(h) for h in COLUMNS.values()]
     lines = [
         rf"\begin{{tabular}}{{l{'r' * len(headings)}}}",
         r"\toprule",
@@ -56,6 +59,20 @@ def to_latex(rows: Sequence[Row]) -> str:
     for row in rows:
         cells = [_latex_cell(row["cells"][key]) for key in COLUMNS]
         lines.append(" & ".join([row["name"], *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def claims_to_latex(claims: Sequence[Mapping[str, Any]]) -> str:
+    r"""The claims as a booktabs table of the text's width: statement, theory, verdict, evidence."""
+    lines = [
+        r"\begin{tabular}{p{0.4\linewidth}lp{0.35\linewidth}l}",
+        r"\toprule",
+        r"claim & theory & evidence & verdict \\",
+        r"\midrule",
+    ]
+    for claim in claims:
+        cells = [claim[key] for key in ("statement", "theory", "evidence", "verdict")]
+        lines.append(" & ".join(map(marks.to_latex, cells)) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

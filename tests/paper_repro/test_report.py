@@ -1,24 +1,55 @@
-"""The report holds everything it shows, and says what is missing."""
+"""The report holds everything it shows, says what is missing, and sets its notation."""
 
 from __future__ import annotations
 
 import re
+from html.parser import HTMLParser
 from pathlib import Path
+
+import pytest
 
 from paper_repro import report
 from paper_repro.pipeline.work import draw, judge
+from paper_repro.report import marks
+from paper_repro.report.comparison import COMPARED, published
 from sims.run import run_study
+from t3theory.ledger import LEDGER
 from t3theory.records import make_record, write_records
+
+VOID = {"meta", "img", "br", "link"}
+
+
+class Reader(HTMLParser):
+    """A page's anchors, the anchors it points to, and whether its tags are closed in order."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.ids, self.targets, self.outside = [], [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+        given = dict(attributes)
+        if "id" in given:
+            self.ids.append(given["id"])
+        link = given.get("href", "")
+        (self.targets if link.startswith("#") else self.outside).append(link.removeprefix("#"))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
 
 
 def run_folder(out: Path) -> Path:
     run_study("necessity", out=out / "records" / "sims.necessity.jsonl")
     values = {"forget_quality_log10_p": -1.5, "model_utility": 0.75, "forget_quality": 0.03}
-    values |= {"trained_parameters": 1, "total_parameters": 50}
-    for method in ("full", "t3"):
-        config = {"method": method, "data": "mini:forget10", "scale": "mini"}
-        record = make_record("llm.evaluation", config, 0, values)
-        write_records(out / "lm" / "0" / "eval" / method / "records.jsonl", [record])
+    values |= {"forget_truth_ratio": 0.5, "trained_parameters": 1, "total_parameters": 5000}
+    for seed in (0, 1):
+        for method in ("full", "t3", "npo"):
+            config = {"method": method, "data": "mini:forget10", "scale": "mini"}
+            measured = values | {"model_utility": 0.75 - seed / 10}
+            record = make_record("llm.evaluation", config, seed, measured)
+            write_records(out / "lm" / str(seed) / "eval" / method / "records.jsonl", [record])
     for figure in ("necessity", "tofu_methods"):
         draw(figure, str(out))
     judge(str(out))
@@ -26,22 +57,88 @@ def run_folder(out: Path) -> Path:
     return out
 
 
-def test_the_page_needs_no_network_and_shows_claims_methods_and_figures(tmp_path):
-    page = (run_folder(tmp_path) / "report.html").read_text(encoding="utf-8")
-    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
-    assert "@import" not in page
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return run_folder(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_needs_no_network(page):
+    assert not re.findall(r"""src=["'](?!data:)""", page)
+    for loaded in ("@import", "url(", "<link", "<script"):
+        assert loaded not in page
     assert page.count("data:image/svg+xml;base64,") == 2
+
+
+def test_every_link_leads_somewhere(page):
+    reader = Reader(page)
+    assert not reader.open
+    assert len(set(reader.ids)) == len(reader.ids)
+    assert set(reader.targets) <= {*reader.ids, ""}
+    outside = {link for link in reader.outside if link}
+    assert outside == {source["link"] for source in published()}
+
+
+def test_it_shows_claims_methods_and_figures(page):
     assert 'class="true">true' in page
     assert "not measured" in page
     assert "&lt;b&gt;data" in page, "names of data are text, not markup"
-    assert "-1.50" in page
+    assert "−1.50" in page
     assert page.count("What made it") == 2
-    table = (tmp_path / "tables" / "methods.tex").read_text(encoding="utf-8")
-    assert r"T3 & $-1.50$ & $0.75" in table
-    assert table.count(r"\\") == 3
+    assert "‖p<sub>f</sub>‖<sub>∞</sub>" in page
+    assert "Figure 1. The necessity construction" in page, "first what the claims name first"
+
+
+def test_it_states_what_the_claims_name(page):
+    assert 'id="statement-F"' in page
+    assert LEDGER["F"].title in page
+    assert 'href="#statement-F"' in page
+
+
+def test_published_figures_stand_beside_what_was_measured(page):
+    row = re.search(r"<tr><td>NPO</td>(.*?)</tr>", page[page.index('id="published"') :])
+    assert row
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", row[1])
+    assert cells[:3] == ["−1.50", "0.70", "0.50"], "this run's"
+    assert cells[3:6] == ["−1.70", "0.46", "0.70"], "log₁₀ 0.02, as published"
+    assert len(cells) == len(COMPARED) * (1 + len(published()))
+    assert "5,000 parameters" in page
+
+
+def test_tables_for_latex(folder):
+    methods = (folder / "tables" / "methods.tex").read_text(encoding="utf-8")
+    assert methods.count(r"\\") == 4
+    assert re.search(r"T3 & \$-1\.50.*\$ & \$0\.70 \\pm 0\.64\$", methods)
+    claims = (folder / "tables" / "claims.tex").read_text(encoding="utf-8")
+    for table in (methods, claims):
+        assert table.count("{") == table.count("}")
+        assert table.count("$") % 2 == 0
+        assert table.count(r"\toprule") == table.count(r"\bottomrule") == 1
+        assert not re.search(r"[‖∞≤γδΔ₁−∝]", table), "what pdfLaTeX does not know"
+        assert not re.search(r"(?<!\\)[%#_&](?! )", table), "what LaTeX takes for commands"
 
 
 def test_a_run_without_records_still_has_a_page(tmp_path):
     judge(str(tmp_path))
     report.write(str(tmp_path), "mini", "mini")
-    assert "not measured" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "not measured" in page
+    assert "None drawn yet" in page
+    assert not Reader(page).open
+
+
+@pytest.mark.parametrize(
+    ("plain", "shown"),
+    [
+        ("FE_1 ≤ E_{P_f}[p_r]", "FE<sub>1</sub> ≤ E<sub>P<sub>f</sub></sub>[p<sub>r</sub>]"),
+        ("rank^−1, 2.5e+06", "rank<sup>−1</sup>, 2.5 × 10<sup>6</sup>"),
+        ("forget_error at -0.5, 3-4", "forget_error at −0.5, 3-4"),
+        ("<script>", "&lt;script&gt;"),
+    ],
+)
+def test_notation(plain, shown):
+    assert marks.to_html(plain) == shown

@@ -1,0 +1,73 @@
+"""The project's plain notation, as `‖p_f‖_∞^{1/T}`, set for HTML and for LaTeX."""
+
+from __future__ import annotations
+
+import html
+import re
+
+__all__ = ["to_html", "to_latex"]
+
+# A subscript belongs to a symbol of one letter (two capitals at most): names_of_values stay whole.
+_SCRIPT = re.compile(
+    r"(?P<kind>[\^_])\{(?P<braced>[^{}]*)\}"
+    r"|\^\((?P<round>[^()]*)\)|\^(?P<power>[−-]?[A-Za-z0-9*]+)"
+    r"|(?<![A-Za-z])(?P<symbol>[a-zA-Zα-ωΑ-Ω‖]\u0302?|[A-Z]{2}|‖)_(?P<index>[a-zA-Z0-9∞])(?![A-Za-z_])"
+)
+_POWER_OF_TEN = re.compile(r"(?<![\w.])(\d(?:\.\d+)?)e([+-]?)0*(\d+)(?!\w)")
+_MINUS = re.compile(r"(?<![\w)\]–-])-(?=\d)")
+
+_LATEX = {
+    "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+    "−": "-", "–": "--", "‖": r"$\|$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
+    "∝": r"$\propto$", "→": r"$\to$", "↑": r"$\uparrow$", "±": r"$\pm$", "√": r"$\surd$",
+    "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "δ": r"$\delta$", "μ": r"$\mu$", "σ": r"$\sigma$",
+    "τ": r"$\tau$", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "’": "'", "\u0302": "", "_": r"\_", "^": r"\^{}",
+}  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Exponents of ten and minus signs as they are written by hand."""
+
+    def power(found: re.Match[str]) -> str:
+        mantissa, sign, digits = found.groups()
+        factor = "" if mantissa == "1" else f"{mantissa} × "
+        return f"{factor}10^{{{'−' if sign == '-' else ''}{digits}}}"
+
+    return _MINUS.sub("−", _POWER_OF_TEN.sub(power, text))
+
+
+def _scripts(text: str, low: str, high: str) -> str:
+    """Innermost scripts first, until none is left."""
+
+    def put(found: re.Match[str]) -> str:
+        parts = found.groupdict()
+        if parts["symbol"]:
+            return parts["symbol"] + low.format(parts["index"])
+        inner = next(parts[k] for k in ("braced", "round", "power") if parts[k] is not None)
+        return (low if parts["kind"] == "_" else high).format(inner)
+
+    while (changed := _SCRIPT.sub(put, text)) != text:
+        text = changed
+    return text
+
+
+def to_html(text: str) -> str:
+    """The text with subscripts, exponents and signs, escaped.
+
+    >>> to_html("‖p_f‖_∞^{1/T} & 1e-05")
+    '‖p<sub>f</sub>‖<sub>∞</sub><sup>1/T</sup> &amp; 10<sup>−5</sup>'
+    """
+    return _scripts(html.escape(_plain(text)), "<sub>{}</sub>", "<sup>{}</sup>")
+
+
+def to_latex(text: str) -> str:
+    r"""The text for LaTeX, in ASCII but for letters.
+
+    >>> to_latex("‖p_f‖_∞ at 5 %")
+    '$\\|$p\\textsubscript{f}$\\|$\\textsubscript{$\\infty$} at 5 \\%'
+    """
+    low, high = "\x02{}\x01", "\x03{}\x01"  # no character of the text means anything yet
+    marked = _scripts(_plain(text), low, high)
+    marked = "".join(_LATEX.get(c, c) for c in marked.replace("₁₀", "\x0210\x01"))
+    opened = marked.replace("\x02", r"\textsubscript{").replace("\x03", r"\textsuperscript{")
+    return opened.replace("\x01", "}")
