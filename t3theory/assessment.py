@@ -118,5 +118,7 @@ def _numbers(path: Path) -> dict[str, NDArray[np.float64]]:
     except InputError:
         raise
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # NumPy answers what is no archive by recommending pickle.
+        said = str(error).partition("If you trust")[0].splitlines()
+        reason = said[0].strip() if said else type(error).__name__
         raise InputError(f"{path}: expected an .npz archive of numbers; {reason}") from error
