@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.statistics import group, mean
 
-__all__ = ["KIND", "NAMES", "build", "caption"]
+__all__ = ["DISTINCT", "KIND", "NAMES", "build", "caption", "colour_of", "reported"]
 
 KIND = "llm.evaluation"
 
@@ -36,12 +36,23 @@ NAMES = {
 """Methods from top to bottom, and what they are called."""
 
 Records = Sequence[Mapping[str, Any]]
-_ROLES = {"full": "full", "retain": "retain", "guidance": "guidance", "t3": "t3", "t3-prior": "t3"}
-_DISTINCT = -1.301
+_ROLES = {
+    "full": "full",
+    "retain": "retain",
+    "guidance": "guidance",
+    "t3": "t3",
+    "t3-prior": "t3",
+} | dict.fromkeys(("t3-gated", "t3-soft"), "gated")
+DISTINCT = -1.301
 """log10 of 0.05: below it the retain model is told apart at that level."""
 
 
-def _reported(records: Records) -> dict[str, Records]:
+def colour_of(method: str) -> str:
+    """The colour of a method's role: the full and the retain model, guidance, T3, gated, others."""
+    return style.PALETTE[_ROLES.get(method, "other")]
+
+
+def reported(records: Records) -> dict[str, Records]:
     """Method -> its records, in the order of `NAMES`, for seeds on which the full model ran."""
     seeds = {r["seed"] for r in records if r["config"]["method"] == "full"}
     found = group(
@@ -52,11 +63,11 @@ def _reported(records: Records) -> dict[str, Records]:
 
 def build(records: Records) -> Figure:
     """Two panels that share their rows: a point a seed, the mean as a bar across."""
-    methods = _reported(records)
+    methods = reported(records)
     with style.context():
         fig, (quality, utility) = style.figure(style.PAGE, 12 + 6 * len(methods), columns=2)
         _strip(quality, methods, "forget_quality_log10_p", "forget quality, log$_{10}$ p")
-        quality.axvline(_DISTINCT, color="0.6", linewidth=0.6, linestyle=":")
+        quality.axvline(DISTINCT, color="0.6", linewidth=0.6, linestyle=":")
         _strip(utility, methods, "model_utility", "model utility")
         utility.set_xlim(0, 1)
         utility.set_yticklabels([])
@@ -65,8 +76,7 @@ def build(records: Records) -> Figure:
 
 def _strip(axes: Axes, methods: Mapping[str, Records], value: str, label: str) -> None:
     for row, (method, found) in enumerate(methods.items()):
-        fallback = "gated" if method in ("t3-gated", "t3-soft") else "other"
-        colour = style.PALETTE[_ROLES.get(method, fallback)]
+        colour = colour_of(method)
         # The retain model is what forget quality compares with: it has none of its own.
         x = [r["values"][value] for r in found if value in r["values"]]
         if not x:
@@ -82,7 +92,7 @@ def _strip(axes: Axes, methods: Mapping[str, Records], value: str, label: str) -
 
 def caption(records: Records) -> str:
     """What is seen, with means over seeds and their intervals."""
-    methods = _reported(records)
+    methods = reported(records)
     config = records[0]["config"]
     seeds = len({r["seed"] for found in methods.values() for r in found})
     words = "; ".join(

@@ -34,9 +34,11 @@ from llm.experiment import ExperimentConfig
 from llm.head import LowRankHead
 from llm.model import T3Config
 from llm.selection import chosen
+from llm.spike import SPIKES, forget_contexts, measure_spike
 from llm.stage_files import about, encode_rows, load_data, load_heads, load_model, t3_config
 from llm.sweep import answer_states
 from llm.tilt import tilt
+from llm.tofu.data import TofuData
 from t3theory.bounds.guidance import retain_rate
 from t3theory.records import Stopwatch, make_record, write_records
 
@@ -61,7 +63,8 @@ def measure_theory(
     Args:
         full, retain: folders of the two models. heads: from `fit_heads`.
         tuning: from `tune_tilts`: the settings measured are those that it chose.
-        out: JSON Lines file, one record of kind "llm.theory" for "full" and each tilting method.
+        out: JSON Lines file, one record of kind "llm.theory" for "full" and each tilting method,
+            and those of `llm.spike`.
     """
     data, watch = load_data(config, source), Stopwatch()
     model, tokenizer = load_model(full)
@@ -81,7 +84,35 @@ def measure_theory(
         values = _summary(on_retain[method], on_forget[method], method)
         described = about(config, data, method=method, **setting)
         records.append(make_record("llm.theory", described, seed, values, watch.seconds))
-    write_records(out, records)
+    write_records(out, records + _spikes(config, data, seed, model, target, lost, decoders))
+
+
+def _spikes(
+    config: ExperimentConfig,
+    data: TofuData,
+    seed: int,
+    model: PreTrainedModel,
+    target: PreTrainedModel,
+    lost: Sequence[Encoded],
+    decoders: Mapping[str, tuple[LowRankHead, T3Config]],
+) -> list[dict[str, Any]]:
+    """Records of kind "llm.spike": the theory's world from the models, each h and each T."""
+    if "t3" not in decoders:
+        return []
+    watch, (head, tuned) = Stopwatch(), decoders["t3"]
+    contexts = forget_contexts(model, target, lost, head, config.evaluation.batch_size)
+    gamma = len(data.forget) / len(data.full)
+    return [
+        make_record(
+            "llm.spike",
+            about(config, data, spike=spike, temperature=t, vocabulary=contexts[0].shape[1]),
+            seed,
+            measure_spike(contexts, gamma, spike, t) | {"gamma": gamma},
+            watch.seconds,
+        )
+        for spike in SPIKES
+        for t in sorted({1.0, 2.0, tuned.temperature})
+    ]
 
 
 Terms = Mapping[str, Float[np.ndarray, "tokens 3"]]

@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from t3theory.exceptions import InputError
 
 __all__ = [
+    "ATTACKS",
     "BASELINES",
     "METHODS",
     "SCALES",
@@ -36,6 +37,8 @@ TILTS = ("guidance", "tempering", "t3", "t3-prior", "t3-gated", "t3-soft")
 """Methods that change how the full model is decoded and leave its weights alone."""
 BASELINES = ("gradascent", "graddiff", "npo", "simnpo", "idkdpo", "rmu", "undial", "uld")
 """Methods that train weights: the full model's, or (uld) those of an assistant beside it."""
+ATTACKS = ("none", "paraphrase", "format", "int8", "int4", "relearn", "fluency")
+"""What forgetting must hold under; see `llm.robustness`."""
 METHODS = ("full", "retain", *TILTS, *BASELINES)
 
 
@@ -127,7 +130,8 @@ class ExperimentConfig:
     """One scale of the experiment.
 
     `seeds` are reported; settings are chosen on `tuning_seed`, which is none of them.
-    `methods` are the methods of `TILTS` and `BASELINES` that are run.
+    `methods` are the methods of `TILTS` and `BASELINES` that are run, and `attacks`, of
+    `ATTACKS`, what each of them is put to.
     """
 
     name: str
@@ -140,6 +144,7 @@ class ExperimentConfig:
     baseline: BaselineSettings
     evaluation: EvaluationSettings
     methods: tuple[str, ...] = TILTS + BASELINES
+    attacks: tuple[str, ...] = ATTACKS
 
     @property
     def tilts(self) -> tuple[str, ...]:
@@ -157,11 +162,15 @@ class ExperimentConfig:
                 f"scale {self.name}: tuning_seed {self.tuning_seed} is also one of the reported "
                 f"seeds {list(self.seeds)}, expected another"
             )
-        if unknown := [m for m in self.methods if m not in TILTS + BASELINES]:
-            raise InputError(
-                f"scale {self.name}: unknown method {unknown[0]!r}, expected some of "
-                f"{', '.join(TILTS + BASELINES)}"
-            )
+        for what, chosen, known in (
+            ("method", self.methods, TILTS + BASELINES),
+            ("attack", self.attacks, ATTACKS),
+        ):
+            if unknown := [name for name in chosen if name not in known]:
+                raise InputError(
+                    f"scale {self.name}: unknown {what} {unknown[0]!r}, expected some of "
+                    f"{', '.join(known)}"
+                )
 
 
 def _build(kind: type, content: Mapping[str, Any], where: str) -> Any:

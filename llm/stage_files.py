@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -15,16 +16,19 @@ from llm.baselines.assistant import WithAssistant
 from llm.baselines.idkdpo import REFUSALS
 from llm.baselines.train import train_baseline as train_by
 from llm.encoding import Encoded, encode_pair
-from llm.experiment import ExperimentConfig
+from llm.experiment import BASELINES, TILTS, ExperimentConfig
 from llm.features import Features, cache_features
 from llm.fit_head import HeadConfig
 from llm.head import LowRankHead
 from llm.model import T3Config, T3ForCausalLM
+from llm.selection import chosen
 from llm.tofu.data import TofuData, load_tofu
 from llm.tofu.evaluate import read_retain_logs
 from t3theory.exceptions import InputError
 
 __all__ = [
+    "TRAINED",
+    "Decoded",
     "about",
     "device",
     "encode_rows",
@@ -32,12 +36,17 @@ __all__ = [
     "head_features",
     "load_data",
     "load_heads",
+    "load_method",
     "load_model",
     "stop_name",
     "t3_config",
     "truth_ratios",
     "unlearned",
 ]
+
+
+TRAINED = "unlearned.json"
+"""The file in a baseline's folder that says how many parameters were trained."""
 
 
 def load_data(config: ExperimentConfig, source: str | Path) -> TofuData:
@@ -101,6 +110,46 @@ def t3_config(config: ExperimentConfig, setting: Mapping[str, Any], data: TofuDa
         gate=setting["gate"],
         gate_threshold=config.tilt.gate_threshold,
     )
+
+
+class Decoded(NamedTuple):
+    """A method ready to run, the setting that was chosen for it, how many parameters it trained."""
+
+    model: Any
+    tokenizer: Any
+    setting: dict[str, Any]
+    trained_parameters: int
+    total_parameters: int
+
+
+def load_method(
+    config: ExperimentConfig,
+    data: TofuData,
+    method: str,
+    model: str | Path,
+    heads: str | Path | None,
+    tuning: str | Path | None,
+) -> Decoded:
+    """A method of `METHODS` from what the stages left; arguments as for `evaluate_method`."""
+    found, tokenizer = load_model(model)
+    total = sum(p.numel() for p in found.parameters())
+    tuned = method in TILTS + BASELINES
+    setting = chosen(_given(tuning, "tuning", method), method, config) if tuned else {}
+    trained = total
+    if (note := Path(model) / TRAINED).is_file():
+        trained = json.loads(note.read_text(encoding="utf-8"))["trained_parameters"]
+    if method in TILTS:
+        adapter = Path(_given(heads, "heads", method)) / stop_name(setting["stop"])
+        head = T3ForCausalLM.from_pretrained(adapter, base=found).head
+        trained = sum(p.numel() for p in head.parameters())
+        found = T3ForCausalLM(found, head, t3_config(config, setting, data)).eval()
+    return Decoded(found, tokenizer, setting, trained, total)
+
+
+def _given(value: str | Path | None, name: str, method: str) -> str | Path:
+    if value is None:
+        raise InputError(f"method {method!r}: expected {name}")
+    return value
 
 
 def truth_ratios(retain_logs: str | Path) -> list[float]:

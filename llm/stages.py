@@ -13,7 +13,6 @@ follows from `seed`. `source` is "mini", a folder or a Hub name, as `load_tofu` 
 from __future__ import annotations
 
 import copy
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,23 +22,25 @@ from transformers import AutoTokenizer
 
 from llm.closing_the_loop import measure_theory
 from llm.costs import measure_cost
-from llm.experiment import BASELINES, TILTS, ExperimentConfig, as_dict
+from llm.experiment import ExperimentConfig, as_dict
 from llm.fit_head import Evaluation, fit_head
 from llm.head import LowRankHead
 from llm.model import T3ForCausalLM
 from llm.pretrain import build_model, pretrain
 from llm.pretrain import train_tokenizer as learn_tokenizer
+from llm.robustness.measure import measure_robustness
 from llm.selection import chosen
 from llm.stage_files import (
+    TRAINED,
     about,
     device,
     encode_rows,
     head_config,
     head_features,
     load_data,
+    load_method,
     load_model,
     stop_name,
-    t3_config,
     unlearned,
 )
 from llm.tofu.evaluate import evaluate, write_logs
@@ -60,6 +61,7 @@ __all__ = [
     "fit_heads",
     "load_data",
     "measure_cost",
+    "measure_robustness",
     "measure_theory",
     "train_base",
     "train_baseline",
@@ -70,9 +72,6 @@ __all__ = [
 
 RECORDS = "records.jsonl"
 """The file in an evaluation's folder that is written last."""
-
-TRAINED = "unlearned.json"
-"""The file in a baseline's folder that says how many parameters were trained."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -200,21 +199,10 @@ def evaluate_method(
     records.jsonl holds one record of kind "llm.evaluation".
     """
     data, out, clock = load_data(config, source), Path(out), Stopwatch()
-    found, tokenizer = load_model(model)
-    total = sum(p.numel() for p in found.parameters())
-    tuned = method in TILTS + BASELINES
-    setting = chosen(_given(tuning, "tuning", method), method, config) if tuned else {}
-    trained = total
-    if (note := Path(model) / TRAINED).is_file():
-        trained = json.loads(note.read_text(encoding="utf-8"))["trained_parameters"]
-    if method in TILTS:
-        adapter = Path(_given(heads, "heads", method)) / stop_name(setting["stop"])
-        head = T3ForCausalLM.from_pretrained(adapter, base=found).head
-        trained = sum(p.numel() for p in head.parameters())
-        found = T3ForCausalLM(found, head, t3_config(config, setting, data)).eval()
+    decoded = load_method(config, data, method, model, heads, tuning)
     evaluation = evaluate(
-        found,
-        tokenizer,
+        decoded.model,
+        decoded.tokenizer,
         data,
         retain_logs,
         config.evaluation.batch_size,
@@ -222,16 +210,13 @@ def evaluate_method(
         progress=False,
     )
     write_logs(evaluation, out)
-    values = _values(evaluation) | {"trained_parameters": trained, "total_parameters": total}
-    described = about(config, data, method=method, **setting)
+    values = _values(evaluation) | {
+        "trained_parameters": decoded.trained_parameters,
+        "total_parameters": decoded.total_parameters,
+    }
+    described = about(config, data, method=method, **decoded.setting)
     record = make_record("llm.evaluation", described, seed, values, clock.seconds)
     write_records(out / RECORDS, [record])
-
-
-def _given(value: str | Path | None, name: str, method: str) -> str | Path:
-    if value is None:
-        raise InputError(f"method {method!r}: expected {name}")
-    return value
 
 
 _NAMES = {

@@ -18,6 +18,7 @@ __all__ = [
     "SUMMARY_FILE",
     "evaluation_key",
     "model_hash",
+    "read_log",
     "read_retain_logs",
     "stored_evaluation",
     "summary",
@@ -106,6 +107,16 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object of metrics, got {type(value).__name__}")
     return value
+
+
+def read_log(path: str | Path) -> Evaluation:
+    """A TOFU_EVAL.json, or the one in a folder.
+
+    Raises:
+        InputError: the file is missing or cut short.
+    """
+    path = Path(path)
+    return _read_object(path / EVAL_FILE if path.is_dir() else path)
 
 
 def read_retain_logs(path: str | Path) -> Evaluation:

@@ -25,6 +25,8 @@ def test_every_scale_reads_and_is_json(scale):
         ("epochs = 30\n", "", r"\[base\]: no epochs"),
         ("tuning_seed = 100", "tuning_seed = 1", r"tuning_seed 1 is also one of the reported"),
         ("[data]", "[data", r"expected TOML"),
+        ("[data]", 'methods = ["t4"]\n[data]', r"unknown method 't4', expected some of guidance"),
+        ("[data]", 'attacks = ["ask"]\n[data]', r"unknown attack 'ask', expected some of none"),
     ],
 )
 def test_a_mistake_in_a_scale_is_named(tmp_path, old, new, message):

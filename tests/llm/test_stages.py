@@ -6,12 +6,15 @@ import json
 
 import pytest
 
-from llm.experiment import BASELINES, TILTS, load_scale
+from llm.experiment import ATTACKS, BASELINES, TILTS, load_scale
+from llm.robustness.measure import applies
 from llm.selection import choose, chosen
+from llm.spike import SPIKES
 from llm.stages import (
     evaluate_method,
     fit_heads,
     measure_cost,
+    measure_robustness,
     measure_theory,
     train_base,
     train_baseline,
@@ -154,7 +157,9 @@ def test_theory_and_costs_leave_their_records(run):
         config, "mini", 0, out / "full", out / "retain", out / "heads", out / "tilts.jsonl",
         out / "theory.jsonl",
     )  # fmt: skip
-    found = {r["config"]["method"]: r["values"] for r in read_records(out / "theory.jsonl")}
+    found = {
+        r["config"]["method"]: r["values"] for r in read_records(out / "theory.jsonl", "llm.theory")
+    }
     assert set(found) == {"full", *TILTS}
     for values in found.values():
         assert values["retain_error"] >= 0
@@ -162,10 +167,33 @@ def test_theory_and_costs_leave_their_records(run):
         # The chain rule: the text's error is the token's times the mean number of tokens (20 pairs).
         tokens = values["retain_tokens"] / 20
         assert values["retain_error_text"] == pytest.approx(values["retain_error"] * tokens)
+    spikes = [r for r in read_records(out / "theory.jsonl") if r["kind"] == "llm.spike"]
+    assert len(spikes) == len(SPIKES) * 2  # at T = 1 and at 2, which is T3's
+    assert all(r["values"]["forget_error"] >= 0 for r in spikes)
     measure_cost(config, "mini", 0, out / "full", out / "head_cost.jsonl")
     [cost] = read_records(out / "head_cost.jsonl", "llm.cost")
     assert cost["config"]["stage"] == "fit_heads"
     assert 0 < cost["provenance"]["timings"]["caching"] < cost["provenance"]["seconds"]
+
+
+def test_every_attack_leaves_its_record(run):
+    config, out = run
+    logs, paths = out / "eval-retain", {"tuning": out / "tilts.jsonl", "heads": out / "heads"}
+    for method, model, more in (("retain", "retain", {}), ("t3", "full", paths)):
+        folder = out / f"eval-attacked-{method}"
+        evaluate_method(config, "mini", 0, method, out / model, folder, retain_logs=logs, **more)
+        measure_robustness(
+            config, "mini", 0, method, out / model, out / "retain", folder, logs,
+            out / "attacks.jsonl", **more,
+        )  # fmt: skip
+        found = {r["config"]["attack"]: r["values"] for r in read_records(out / "attacks.jsonl")}
+        assert set(found) == {a for a in ATTACKS if applies(a, method)}
+        for attack in set(found) - {"fluency"}:
+            assert 0 <= found[attack]["forget_probability"] <= 1
+            assert 0 <= found[attack]["extraction_strength"] <= 1
+        for attack in ("int8", "int4"):
+            assert 0 <= found[attack]["forget_quality"] <= 1
+        assert found["fluency"]["fluency_loss"] > 0
 
 
 def candidate(name, log10_p, utility):
