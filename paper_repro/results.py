@@ -15,6 +15,7 @@ _PLACES = (
     "lm/*/eval/*/records.jsonl",
     "lm/tune/*.jsonl",
     "lm/*/theory.jsonl",
+    "lm/*/*.robustness.jsonl",
     "lm/*/head_cost.jsonl",
     "lm/*/*.cost.jsonl",
 )

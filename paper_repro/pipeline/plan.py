@@ -102,6 +102,8 @@ class _Experiment:
 
     def _evaluations(self, seed: int) -> Iterator[Cell]:
         yield self._evaluation(seed, "full", "full", ())
+        for plain in ("full", "retain"):
+            yield from self._robustness(seed, plain, plain)
         models = {name: self._at(seed, name) for name in ("full", "retain", "heads")}
         yield self._cell(
             f"lm.{seed}.theory", "measure_theory", "tilt", "evaluation", "methods",
@@ -115,10 +117,9 @@ class _Experiment:
         )  # fmt: skip
         for method in self.config.tilts:
             needs = (f"lm.{seed}.heads", "lm.tune.tilts")
-            yield self._evaluation(
-                seed, method, "full", needs,
-                heads=self._at(seed, "heads"), tuning="lm/tune/tilts.jsonl",
-            )  # fmt: skip
+            paths = {"heads": self._at(seed, "heads"), "tuning": "lm/tune/tilts.jsonl"}
+            yield self._evaluation(seed, method, "full", needs, **paths)
+            yield from self._robustness(seed, method, "full", **paths)
         for method in self.config.baselines:
             tuning = f"lm/tune/{method}.jsonl"
             yield self._cell(
@@ -127,6 +128,7 @@ class _Experiment:
                 seed=seed, method=method, base=self._at(seed, "full"), tuning=tuning,
             )  # fmt: skip
             yield self._evaluation(seed, method, method, (), tuning=tuning)
+            yield from self._robustness(seed, method, method, tuning=tuning)
 
     def _evaluation(
         self, seed: int, method: str, model: str, needs: tuple[str, ...], **paths: str
@@ -137,6 +139,19 @@ class _Experiment:
         return self._cell(
             f"lm.{seed}.eval.{method}", "evaluate_method", "tilt", "evaluation",
             out=f"lm/{seed}/eval/{method}", needs=(f"lm.{seed}.{model}", *needs),
+            seed=seed, method=method, model=self._at(seed, model), **paths,
+        )  # fmt: skip
+
+    def _robustness(self, seed: int, method: str, model: str, **paths: str) -> Iterator[Cell]:
+        """What the scale's attacks find, after the evaluation; none where it names none."""
+        if not self.config.attacks:
+            return
+        paths |= {"retain_logs": self._at(seed, "eval/retain"), "retain": self._at(seed, "retain")}
+        paths["evaluation"] = self._at(seed, f"eval/{method}")
+        yield self._cell(
+            f"lm.{seed}.robustness.{method}", "measure_robustness", "evaluation", "attacks",
+            out=f"lm/{seed}/{method}.robustness.jsonl",
+            needs=self._names(seed, f"eval.{method}", "eval.retain"),
             seed=seed, method=method, model=self._at(seed, model), **paths,
         )  # fmt: skip
 
@@ -172,14 +187,15 @@ class _Experiment:
         return tuple(f"lm.{seed}.{part}" for part in parts)
 
 
+_MAKERS = {"llm.evaluation": ".eval.", "llm.theory": ".theory", "llm.spike": ".theory"}
+"""Kind of records -> what the names of the cells that make them have in common."""
+
+
 def _figures(cells: list[Cell]) -> Iterator[Cell]:
     for name in FIGURES:
         kind = FIGURES[name].KIND
-        needs = tuple(
-            c.name
-            for c in cells
-            if c.name == kind or (kind.startswith("llm.") and ".eval." in c.name)
-        )
+        part = _MAKERS.get(kind)
+        needs = tuple(c.name for c in cells if c.name == kind or (part and part in c.name))
         if not needs:
             raise InputError(f"figure {name}: no cell makes records of kind {kind!r}")
         soft = kind.startswith("llm.")
