@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -223,16 +224,41 @@ def test_scale_is_another_classifier():
     assert evaluate(m, f, 2.0, guidance_scale=0.0) == ()
 
 
-def test_wrong_use_is_named():
-    m = Mixture([0.5, 0.5], [0.0, 1.0], 0.5)
-    with pytest.raises(AssumptionError, match=r"f\[1\] must lie in \[0, 1\], got 1.5"):
-        evaluate(m, [0.5, 1.5])
-    with pytest.raises(AssumptionError, match="temperature must be positive"):
-        evaluate(m, [0.5, 0.5], temperature=0.0)
-    with pytest.raises(AssumptionError, match="f must be positive somewhere"):
-        evaluate(m, [0.0, 0.0])
-    with pytest.raises(AssumptionError, match="excess_risk must be ≥ 0"):
-        guarantee(m, -1.0)
+M = Mixture([0.5, 0.5], [0.0, 1.0], 0.5)
+WRONG = [
+    (evaluate, ([0.5, 1.5],), "f[1] must lie in [0, 1], got 1.5"),
+    (evaluate, ([0.0, 0.0],), "f must be positive somewhere that P > 0, got 0.0"),
+    (evaluate, ([0.5],), "f must have shape (2,), got (1,)"),
+    (evaluate, ([0.5, 0.5], 0.0), "temperature must be positive and finite, got 0.0"),
+    (evaluate, ([0.5, 0.5], math.inf), "temperature must be positive and finite, got inf"),
+    (evaluate, ([0.5, 0.5], np.int64(-1)), "temperature must be positive and finite, got -1.0"),
+    (evaluate, ([0.5, 0.5], np.ones(2)), "temperature must be one number, got ndarray"),
+    (evaluate, ([0.5, 0.5], 1.0, -1.0), "guidance_scale must be ≥ 0 and finite, got -1.0"),
+    (evaluate, ([0.5, 0.5], 1.0, math.inf), "guidance_scale must be ≥ 0 and finite, got inf"),
+    (guarantee, (-1.0,), "excess_risk must be ≥ 0 and finite, got -1.0"),
+    (guarantee, (math.inf,), "excess_risk must be ≥ 0 and finite, got inf"),
+    (guarantee, (math.nan,), "excess_risk must be ≥ 0 and finite, got nan"),
+    (guarantee, (0.1, 0.0), "temperature must be positive and finite, got 0.0"),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments", "said"), WRONG)
+def test_wrong_use_is_named(function, arguments, said):
+    with pytest.raises(AssumptionError, match=f"^{re.escape(said)}$"):
+        function(M, *arguments)
+
+
+def test_without_risk_nothing_is_left_but_the_bias():
+    for t in (1.0, 3.0):
+        for bound in guarantee(M, 0.0, t):
+            bias = bound.terms.get("forget_bias", bound.terms.get("retain_bias", 0.0))
+            if bound.letter != "Q":
+                assert bound.value == bias, bound
+
+
+def test_guidance_is_meant_unless_a_temperature_is_given():
+    assert guarantee(M, 0.1) == guarantee(M, 0.1, 1.0)
+    assert {b.letter for b in evaluate(M, [0.9, 0.3])} == set("ABCEFGHQ")
 
 
 def test_every_family_is_exercised():
