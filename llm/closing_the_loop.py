@@ -35,7 +35,8 @@ from llm.head import LowRankHead
 from llm.model import T3Config
 from llm.selection import chosen
 from llm.spike import SPIKES, forget_contexts, measure_spike
-from llm.stage_files import about, encode_rows, load_data, load_heads, load_model, t3_config
+from llm.stages.files import about, encode_rows, load_data, load_model
+from llm.stages.heads import load_heads, t3_config
 from llm.sweep import answer_states
 from llm.tilt import tilt
 from llm.tofu.data import TofuData

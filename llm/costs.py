@@ -13,14 +13,8 @@ from llm.experiment import ExperimentConfig
 from llm.features import cache_features
 from llm.fit_head import fit_head, head_loss
 from llm.head import LowRankHead
-from llm.stage_files import (
-    about,
-    encode_rows,
-    head_config,
-    head_features,
-    load_data,
-    load_model,
-)
+from llm.stages.files import about, encode_rows, load_data, load_model
+from llm.stages.heads import head_config, head_features
 from t3theory.records import Stopwatch, make_record, write_records
 
 __all__ = ["measure_cost"]

@@ -15,7 +15,8 @@ from llm.robustness.quantise import quantised
 from llm.robustness.questions import ASK
 from llm.robustness.relearn import relearned, split
 from llm.scoring import score_rows
-from llm.stage_files import about, load_data, load_method, load_model, truth_ratios
+from llm.stages.files import about, load_data, load_model
+from llm.stages.methods import load_method, truth_ratios
 from llm.tofu import metrics
 from llm.tofu.data import TofuData
 from llm.tofu.logs import read_log

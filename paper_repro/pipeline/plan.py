@@ -8,6 +8,7 @@ from typing import Any
 
 from figures.registry import FIGURES
 from llm.experiment import SCALES, ExperimentConfig, as_dict, load_scale
+from llm.stages import MODULES
 from llm.tofu.data import load_tofu
 from paper_repro.pipeline.graph import Cell, Graph
 from sims import studies
@@ -174,7 +175,7 @@ class _Experiment:
             paths | {"out": out},
             self.means,
             needs=needs,
-            sources=("llm.stages",),
+            sources=(MODULES[stage],),
             config=self.about | {part: self.settings[part] for part in ("data", *settings)},
         )
 

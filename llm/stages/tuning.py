@@ -11,19 +11,13 @@ import numpy as np
 from llm.encoding import encode_pair
 from llm.experiment import ExperimentConfig
 from llm.scoring import score_rows
-from llm.selection import measured_pairs, worth
-from llm.stage_files import (
-    about,
-    load_data,
-    load_heads,
-    load_model,
-    stop_name,
-    t3_config,
-    truth_ratios,
-    unlearned,
-)
+from llm.stages.files import about, load_data, load_model
+from llm.stages.heads import load_heads, stop_name, t3_config
+from llm.stages.methods import truth_ratios
+from llm.stages.unlearning import unlearned
 from llm.sweep import sweep_losses
 from llm.tofu.data import TofuData
+from llm.worth import measured_pairs, worth
 from t3theory.records import make_record, write_records
 
 __all__ = ["candidates", "tune_baseline", "tune_tilts"]
