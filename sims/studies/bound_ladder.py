@@ -53,10 +53,10 @@ STUDY = Study(
             "temperature": [1.0, 1.5, 2.0, 4.0],
         },
         "full": {
-            "h": [10.0**k for k in range(1, 7)],
+            "h": [1e1, 1e3, 1e5],
             "delta": [10.0**-k for k in range(1, 6)],
-            "overlap": [0.0, 0.1, 0.5],
-            "temperature": [1.0, 1.5, 2.0, 3.0, 4.0],
+            "overlap": [0.0, 0.1],
+            "temperature": [1.0, 1.5, 2.0, 4.0],
         },
     },
     prepare=_prepare,

@@ -41,7 +41,7 @@ STUDY = Study(
             "h": [10 ** (k / 2) for k in range(13)],
             "n": [1_000, 10_000, 100_000, 1_000_000],
             "learner": ["tabular", "logistic"],
-            "seeds": 50,
+            "seeds": 20,
         },
     },
     prepare=_prepare,

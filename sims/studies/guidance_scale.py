@@ -41,7 +41,7 @@ STUDY = Study(
             "h": [10.0**k for k in range(2, 7)],
             "n": [1_000, 10_000, 100_000],
             "guidance_scale": [k / 4 for k in range(1, 17)],
-            "seeds": 100,
+            "seeds": 50,
         },
     },
     prepare=_prepare,

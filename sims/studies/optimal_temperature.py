@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from sims.families import nested
-from sims.large import exact_errors
 from sims.learners import draw, random_of_risk, tabular
 from sims.study import Config, Probe, Study
 from t3theory._xp import log_sigmoid
 from t3theory.classifier import excess_risk_of_log_odds
+from t3theory.estimator import temper_then_tilt
 from t3theory.mixture import Mixture
 from t3theory.temperature import optimal_temperature, spike_temperature, spike_worst_forget_error
 
@@ -24,13 +24,17 @@ def _check(config: Config) -> None:
     nested(config["h"], config["gamma"], config["retain_atoms"])
 
 
-def _best(mixture: Mixture, classifiers: list[np.ndarray]) -> tuple[float, float, float]:
+def _best(mixture: Mixture, log_odds: np.ndarray) -> tuple[float, float, float]:
     """The T of the least mean forget error over classifiers, that error, and the one at T = 1."""
-    found = [
-        [e.forget_error for e in exact_errors(mixture, log_sigmoid(f), _GRID.tolist(), workers=1)]
-        for f in classifiers
-    ]
-    means = np.mean(found, axis=0)
+    log_q = temper_then_tilt(
+        mixture.log_density,
+        log_sigmoid(log_odds)[:, None, :],
+        _GRID[:, None],
+        1.0,
+        mixture.log_reference,
+    )
+    # All forget mass is on the last atom, where p_r = 1.
+    means = np.abs(np.expm1(log_q[..., -1])).mean(axis=0)
     at = int(means.argmin())
     return float(_GRID[at]), float(means[at]), float(means[0])
 
@@ -51,7 +55,7 @@ def _prepare(config: Config, generator: np.random.Generator) -> Probe:
         "excess_risk_learnt": float(np.mean([excess_risk_of_log_odds(mixture, f) for f in learnt])),
     }
     for name, classifiers in (("random", random), ("learnt", learnt)):
-        best, least, guided = _best(mixture, classifiers)
+        best, least, guided = _best(mixture, np.stack(classifiers))
         values |= {
             f"temperature_{name}": best,
             f"forget_error_{name}": least,

@@ -45,8 +45,8 @@ STUDY = Study(
         "full": {
             "h": [10.0**k for k in range(1, 7)],
             "delta": [10.0**-k for k in range(1, 6)],
-            "temperature": [1 + k / 4 for k in range(21)],
-            "seeds": 50,
+            "temperature": [1 + k / 2 for k in range(11)],
+            "seeds": 30,
         },
     },
     prepare=_prepare,
