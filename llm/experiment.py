@@ -131,7 +131,8 @@ class ExperimentConfig:
 
     `seeds` are reported; settings are chosen on `tuning_seed`, which is none of them.
     `methods` are the methods of `TILTS` and `BASELINES` that are run, and `attacks`, of
-    `ATTACKS`, what each of them is put to.
+    `ATTACKS`, what each of them is put to. `blind` are the methods that are also measured under
+    the setting chosen without a retain model: trained baselines once more.
     """
 
     name: str
@@ -145,6 +146,7 @@ class ExperimentConfig:
     evaluation: EvaluationSettings
     methods: tuple[str, ...] = TILTS + BASELINES
     attacks: tuple[str, ...] = ATTACKS
+    blind: tuple[str, ...] = ()
 
     @property
     def tilts(self) -> tuple[str, ...]:
@@ -165,6 +167,7 @@ class ExperimentConfig:
         for what, chosen, known in (
             ("method", self.methods, TILTS + BASELINES),
             ("attack", self.attacks, ATTACKS),
+            ("blind method", self.blind, self.methods),
         ):
             if unknown := [name for name in chosen if name not in known]:
                 raise InputError(

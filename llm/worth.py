@@ -39,16 +39,20 @@ def worth(
 ) -> dict[str, float]:
     """Forget quality, and utility without the generated texts: six of TOFU's nine parts.
 
+    And the mean losses of the right answers, which need no retain model.
+
     Args:
         losses: nats a token of `measured_pairs(data)`.
         retain_truth_ratios: the retain model's on the forget set.
     """
-    parts, start = {}, 0
+    parts: dict[str, float] = {}
+    plain, start = {}, 0
     for name in _SETS:
         rows = _set_pairs(data, name)
         table = losses[start : start + len(rows) * len(rows[0])].reshape(len(rows), -1)
         start += table.size
         if name in ("forget", "retain"):
+            plain[f"{name}_loss"] = float(table[:, 0].mean())
             right, wrong, chance = table[:, 1], table[:, 2:], metrics.probability(table[:, 0])
         else:
             right, wrong = table[:, 0], table[:, 1:]
@@ -59,7 +63,7 @@ def worth(
             continue
         parts[f"{name}_probability"] = float(np.mean(chance))
         parts[f"{name}_truth_ratio"] = metrics.true_better(ratios)
-    return {
+    return plain | {
         "forget_quality": quality.p_value,
         "forget_quality_log10_p": quality.log10_p,
         "ks_statistic": quality.statistic,

@@ -16,6 +16,7 @@ _PLACES = (
     "lm/tune/*.jsonl",
     "lm/*/theory.jsonl",
     "lm/*/*.robustness.jsonl",
+    "lm/*/*.blind.jsonl",
     "lm/*/head_cost.jsonl",
     "lm/*/*.cost.jsonl",
 )

@@ -28,6 +28,7 @@ MODULES = {
     "tune_baseline": "llm.stages.tuning",
     "train_baseline": "llm.stages.unlearning",
     "evaluate_method": "llm.stages.evaluation",
+    "measure_blind": "llm.stages.blind",
     "measure_robustness": "llm.robustness.measure",
     "measure_theory": "llm.closing_the_loop",
     "measure_cost": "llm.costs",

@@ -6,14 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from llm.experiment import ExperimentConfig
+from llm.scoring import greedy_answers
 from llm.stages.files import about, load_data
 from llm.stages.methods import load_method
+from llm.tofu.data import TofuData
 from llm.tofu.evaluate import evaluate, write_logs
 from llm.tofu.logs import summary
 from t3theory.records import Stopwatch, make_record, write_records
 
 __all__ = ["evaluate_method"]
+
+DECODED = 16
+"""Rows and tokens of the batch whose decoding is timed."""
 
 RECORDS = "records.jsonl"
 """The file in an evaluation's folder that is written last."""
@@ -41,7 +48,8 @@ def evaluate_method(
         retain_logs: folder of the retain model's evaluation; the retain model itself needs none
             (its forget quality against itself is 1 by definition).
 
-    records.jsonl holds one record of kind "llm.evaluation".
+    records.jsonl holds one record of kind "llm.evaluation"; its `timings` hold the decoding speed
+    and, on a GPU, the peak of memory since the process began.
     """
     data, out, clock = load_data(config, source), Path(out), Stopwatch()
     decoded = load_method(config, data, method, model, heads, tuning)
@@ -60,8 +68,20 @@ def evaluate_method(
         "total_parameters": decoded.total_parameters,
     }
     described = about(config, data, method=method, **decoded.setting)
-    record = make_record("llm.evaluation", described, seed, values, clock.seconds)
+    seconds = clock.seconds
+    timings = _speed(decoded.model, decoded.tokenizer, data)
+    record = make_record("llm.evaluation", described, seed, values, seconds, timings)
     write_records(out / RECORDS, [record])
+
+
+def _speed(model: Any, tokenizer: Any, data: TofuData) -> dict[str, float]:
+    """Seconds of one batch of greedy answers of `DECODED` tokens at most; bytes on a GPU."""
+    questions, watch = [row["question"] for row in data.forget[:DECODED]], Stopwatch()
+    greedy_answers(model, tokenizer, questions, DECODED, DECODED)
+    found = {"decode": watch.seconds}
+    if torch.cuda.is_available():
+        found["peak_bytes"] = float(torch.cuda.max_memory_allocated())
+    return found
 
 
 _NAMES = {

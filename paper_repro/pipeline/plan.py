@@ -121,6 +121,8 @@ class _Experiment:
             paths = {"heads": self._at(seed, "heads"), "tuning": "lm/tune/tilts.jsonl"}
             yield self._evaluation(seed, method, "full", needs, **paths)
             yield from self._robustness(seed, method, "full", **paths)
+        if set(self.config.blind) & set(self.config.tilts):
+            yield self._blind(seed, "tilts", f"lm.{seed}.heads", heads=self._at(seed, "heads"))
         for method in self.config.baselines:
             tuning = f"lm/tune/{method}.jsonl"
             yield self._cell(
@@ -130,6 +132,8 @@ class _Experiment:
             )  # fmt: skip
             yield self._evaluation(seed, method, method, (), tuning=tuning)
             yield from self._robustness(seed, method, method, tuning=tuning)
+            if method in self.config.blind:
+                yield self._blind(seed, method, f"lm.{seed}.{method}", model=self._at(seed, method))
 
     def _evaluation(
         self, seed: int, method: str, model: str, needs: tuple[str, ...], **paths: str
@@ -154,6 +158,16 @@ class _Experiment:
             out=f"lm/{seed}/{method}.robustness.jsonl",
             needs=self._names(seed, f"eval.{method}", "eval.retain"),
             seed=seed, method=method, model=self._at(seed, model), **paths,
+        )  # fmt: skip
+
+    def _blind(self, seed: int, method: str, need: str, **paths: str) -> Cell:
+        """A method, or all tilts, under the setting that is chosen without a retain model."""
+        return self._cell(
+            f"lm.{seed}.blind.{method}", "measure_blind", "head", "tilt", "baseline", "evaluation",
+            "blind", out=f"lm/{seed}/{method}.blind.jsonl",
+            needs=(need, *self._names(seed, "full", "eval.retain"), f"lm.tune.{method}"),
+            seed=seed, method=method, base=self._at(seed, "full"),
+            tuning=f"lm/tune/{method}.jsonl", retain_logs=self._at(seed, "eval/retain"), **paths,
         )  # fmt: skip
 
     def _cell(

@@ -8,11 +8,12 @@ import pytest
 
 from llm.experiment import ATTACKS, BASELINES, TILTS, load_scale
 from llm.robustness.measure import applies
-from llm.selection import choose, chosen
+from llm.selection import choose, choose_blind, chosen
 from llm.spike import SPIKES
 from llm.stages import (
     evaluate_method,
     fit_heads,
+    measure_blind,
     measure_cost,
     measure_robustness,
     measure_theory,
@@ -28,6 +29,7 @@ from t3theory.records import read_records
 SCALE = """
 seeds = [0]
 tuning_seed = 1
+blind = ["guidance", "tempering", "t3", "t3-prior", "t3-gated", "t3-soft", "npo"]
 [data]
 forget_authors = 1
 retain_authors = 2
@@ -194,6 +196,37 @@ def test_every_attack_leaves_its_record(run):
         for attack in ("int8", "int4"):
             assert 0 <= found[attack]["forget_quality"] <= 1
         assert found["fluency"]["fluency_loss"] > 0
+
+
+def test_settings_chosen_without_a_retain_model_are_measured(run):
+    config, out = run
+    for method, more in (("tilts", {"heads": out / "heads"}), ("npo", {})):
+        measure_blind(
+            config, "mini", 0, method, out / "full", out / f"{method}.jsonl", out / "eval-retain",
+            out / "blind.jsonl", **more,
+        )  # fmt: skip
+        records = read_records(out / "blind.jsonl", "llm.blind")
+        assert [r["config"]["method"] for r in records] == (
+            list(TILTS) if method == "tilts" else ["npo"]
+        )
+        for record in records:
+            # The tuning measured the same setting on the same seed.
+            tuned = [
+                r["values"]
+                for r in read_records(out / f"{method}.jsonl", "llm.tuning")
+                if r["config"]["method"] == record["config"]["method"]
+                and r["config"]["setting"].items() <= record["config"].items()
+            ]
+            assert [v["forget_quality"] for v in tuned] == [record["values"]["forget_quality"]]
+
+
+def test_the_blind_choice_forgets_most_within_its_budget():
+    def losses(name, retain, forget):
+        return {"name": name, "values": {"retain_loss": retain, "forget_loss": forget}}
+
+    dear, good, poor = losses("dear", 1.0, 9.0), losses("good", 0.15, 5.0), losses("poor", 0.1, 1.0)
+    assert choose_blind([dear, good, poor], 0.1)["name"] == "good"
+    assert choose_blind([dear, good], 0.0, budget=0.1)["name"] == "good"
 
 
 def candidate(name, log10_p, utility):
