@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 SCALE  ?= mini
 DATA   ?= mini
 
-.PHONY: reproduce test lint clean help
+.PHONY: reproduce test lint docs clean help
 
 help:            ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -26,12 +26,15 @@ lint: $(VENV)/.ready        ## what can be checked without running anything
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-clean:           ## remove the environment and all runs
-	rm -rf $(VENV) runs
+docs: $(VENV)/.ready        ## the API reference and the notebooks, run, as pages in build/docs
+	$(BIN)/python docs/build.py
+
+clean:           ## remove the environment, all runs and the pages
+	rm -rf $(VENV) runs build
 
 # One installation, renewed when the packaging changes.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; none was found (set PYTHON=…)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,notebooks]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $@

@@ -1,0 +1,104 @@
+"""Write the tables of README.md and docs/ anew from committed records.
+
+    python docs/tables.py
+
+A table stands between `<!-- name -->` and `<!-- /name -->`: `costs RESULTS` for the seconds of a
+run, `decode` for the benchmark, the name of a file in `paper_repro/results/` for its methods.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from figures.statistics import group
+from paper_repro.report.tables import method_rows, to_markdown
+from paper_repro.results import read_results
+from sims import studies as studies_of
+from t3theory.records import atomic_path, config_hash, read_records
+
+ROOT = Path(__file__).parents[1]
+RESULTS, BENCHMARKS = ROOT / "paper_repro" / "results", ROOT / "benchmarks" / "results"
+BLOCK = re.compile(r"<!-- (?P<name>[\w -]+) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
+
+Records = Sequence[Mapping[str, Any]]
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, the first of them headings, numbers on the right."""
+    first, *rest = rows
+    rule = ["---", *["--:"] * (len(first) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (first, rule, *rest))
+
+
+def costs(records: Records) -> str:
+    """Seconds by study, and by stage and method of the language models."""
+    studies = group((r for r in records if r["kind"].startswith("sims.")), lambda r: r["kind"])
+    stages = group((r for r in records if r["kind"] == "llm.stage"), _stage)
+    rows = [["cell", "runs", "seconds each"]]
+    rows += [[name, str(len(found)), f"{_seconds(found) / len(found):.1f}"]
+             for name, found in stages.items()]  # fmt: skip
+    for kind, found in studies.items():
+        name = kind.partition(".")[2]
+        cells = _cells(found, studies_of.get(name).within)
+        rows.append([f"study {name}", "1", f"{_seconds(cells):.1f}"])
+    return markdown(rows)
+
+
+def _stage(record: Mapping[str, Any]) -> str:
+    method = record["config"].get("method")
+    return record["config"]["stage"] + (f", {method}" if method else "")
+
+
+def _cells(records: Records, within: Sequence[str]) -> Records:
+    """One record of each cell: those of a cell were measured together and state the same time."""
+    found = {}
+    for r in records:
+        outer = {key: value for key, value in r["config"].items() if key not in within}
+        found[config_hash(outer, r["seed"])] = r
+    return list(found.values())
+
+
+def _seconds(records: Records) -> float:
+    return sum(r["provenance"]["seconds"] or 0 for r in records)
+
+
+def decode(records: Records) -> str:
+    """Tokens a second of the base and of T3, by batch and gate."""
+    rows = [["model, batch, gate", "base, tokens/s", "T3, tokens/s", "ratio"]]
+    for r in records:
+        about, values = r["config"], r["values"]
+        rates = [f"{values[f'{name}_tokens_per_second']:.0f}" for name in ("base", "t3")]
+        name = f"{about['shape']}, {about['batch']}, {about['gate']}"
+        rows.append([name, *rates, f"{values['ratio']:.3f}"])
+    return markdown(rows)
+
+
+def table(name: str) -> str:
+    """The table of that name."""
+    what, _, which = name.rpartition(" ")
+    if which == "decode":
+        return decode(read_records(BENCHMARKS / "decode.jsonl"))
+    records = read_results(RESULTS / f"{which}.jsonl")
+    return costs(records) if what == "costs" else to_markdown(method_rows(records))
+
+
+def rewritten(text: str) -> str:
+    """The text with its tables made anew."""
+    return BLOCK.sub(lambda found: f"<!-- {found['name']} -->\n{table(found['name'])}"
+                                   f"<!-- /{found['name']} -->", text)  # fmt: skip
+
+
+def pages() -> list[Path]:
+    """The pages that may hold tables."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+if __name__ == "__main__":
+    for page in pages():
+        old = page.read_text(encoding="utf-8")
+        if (new := rewritten(old)) != old:
+            with atomic_path(page) as temporary:
+                temporary.write_text(new, encoding="utf-8")

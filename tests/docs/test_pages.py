@@ -1,0 +1,164 @@
+"""Links lead somewhere, commands and options exist, code runs, tables are the records'."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paper_repro.claims import read_claims
+from paper_repro.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+OURS = ("t3theory", "sims", "llm", "figures", "paper_repro", "tests", "docs", "benchmarks")
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TABLES = runpy.run_path(str(ROOT / "docs" / "tables.py"))
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def prose(path):
+    """A page's text, or a notebook's."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return text
+
+
+def anchors(path):
+    """The headings of a page as the anchors that GitHub gives them."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def links(path):
+    text = re.sub(r"^```.*?^```$", "", prose(path), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"\]\(([^)\s]+)\)", text)
+
+
+@pytest.mark.parametrize("path", PAGES + NOTEBOOKS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for link in links(path):
+        if re.match(r"https?://", link):
+            continue
+        target, _, anchor = link.partition("#")
+        file = (path.parent / target).resolve() if target else path
+        assert file.exists(), link
+        assert not anchor or anchor in anchors(file), link
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    found, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in found or page.suffix not in (".md", ".ipynb"):
+            continue
+        found.add(page)
+        targets = [link.partition("#")[0] for link in links(page) if "://" not in link]
+        waiting += [(page.parent / target).resolve() for target in targets if target]
+    assert {p for p in PAGES if p.name != "CHANGELOG.md"} | set(NOTEBOOKS) <= found
+
+
+@every_page
+def test_files_that_are_named_exist(page):
+    named = re.findall(rf"`((?:{'|'.join(OURS)})/[\w./-]*)`", prose(page))
+    created = re.findall(r"file=(\S+)", prose(page))
+    for name in named:
+        assert (ROOT / name).exists() or name in created, name
+
+
+def commands(text):
+    """(command, options) of every `t3 …` in the text; lines may go on after a backslash."""
+    joined = text.replace("\\\n", " ")
+    for line in re.findall(r"(?:^|`|\$ )t3 ([a-z]+[^`\n#|]*)", joined, re.MULTILINE):
+        name, *rest = line.split()
+        yield name, [word.lstrip("[").partition("=")[0] for word in rest if "--" in word[:3]]
+
+
+def checked(text):
+    count = 0
+    for name, options in commands(text):
+        assert name in COMMANDS, name
+        command = COMMANDS[name]
+        module = importlib.import_module(f"paper_repro.cli.{command.module}")
+        known = inspect.signature(getattr(module, command.function)).parameters
+        for option in options:
+            key = option.rstrip("]").removeprefix("--").replace("-", "_")
+            assert key in known or key == "help", f"t3 {name} {option}"
+            count += 1
+    return count
+
+
+def test_commands_and_options_exist():
+    assert sum(checked(prose(page)) for page in PAGES) > 15
+    for claim in read_claims().values():
+        checked(f"`{claim['command']}`")
+
+
+def test_every_command_is_in_the_docs():
+    named = {name for page in PAGES for name, _ in commands(prose(page))}
+    assert named >= set(COMMANDS)
+
+
+@every_page
+def test_python_is_python_and_imports_what_exists(page):
+    for block in PYTHON.findall(prose(page)):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), node.module
+
+
+def test_a_figure_is_made_as_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = PYTHON.findall(prose(ROOT / "docs" / "figures.md"))
+    made = {}
+    exec(compile(block, "docs/figures.md", "exec"), made)  # noqa: S102 our own text
+    assert (tmp_path / "necessity.svg").exists()
+    assert "95%" in made["caption"]
+
+
+@pytest.mark.parametrize("page", TABLES["pages"](), ids=lambda page: page.name)
+def test_tables_are_the_records(page):
+    text = prose(page)
+    assert TABLES["rewritten"](text) == text, "python docs/tables.py writes them"
+
+
+def test_tables_change_with_their_records(monkeypatch):
+    monkeypatch.setitem(TABLES["rewritten"].__globals__, "table", lambda name: f"{name}!\n")
+    changed = TABLES["rewritten"]("a\n<!-- costs x -->\n| 1 |\n<!-- /costs x -->\nb")
+    assert changed == "a\n<!-- costs x -->\ncosts x!\n<!-- /costs x -->\nb"
+
+
+def test_the_reference_is_built_from_docstrings(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "build.py"), str(tmp_path), "t3theory"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not done.stderr, done.stderr[-2000:]
+    page = (tmp_path / "api" / "t3theory" / "bounds" / "evaluate.html").read_text(encoding="utf-8")
+    assert 'id="evaluate"' in page
+    assert 'id="guarantee"' in page
+    for file in (tmp_path / "api").rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        for target in re.findall(r'href="([^"#:]+\.html)(?:#[^"]*)?"', text):
+            assert (file.parent / target).exists(), f"{file.name}: {target}"
