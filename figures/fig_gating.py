@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import estimates, middle, settings, traced, where
-from figures.statistics import mean_of, seeds_of
+from figures.statistics import sample_of, seeds_of
 
 __all__ = ["KIND", "build", "caption"]
 
@@ -58,10 +58,10 @@ def caption(records: Records) -> str:
         forget, retain = (
             estimates(at, "temperature", value)[t] for value in ("forget_error", "retain_error")
         )
-        shares = [mean_of(at, f"{p}_gated") for p in ("forget", "retain")]
+        shares = [sample_of(at, f"{p}_gated").mean for p in ("forget", "retain")]
         told.append(
             f"{_NAMES[gate]}: forget error {forget:.3g}, retain error {retain:.3g}, tempering "
-            f"{shares[0].value:.2f} of forget and {shares[1].value:.2f} of retain contexts"
+            f"{shares[0]:.2f} of forget and {shares[1]:.2f} of retain contexts"
         )
     seeds = seeds_of(main)
     return (

@@ -18,8 +18,8 @@ KIND = "sims.pareto"
 Records = Sequence[Mapping[str, Any]]
 Point = tuple[Estimate, Estimate, Mapping[str, Any]]
 _TRACES: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
-    "scale s (T = 1)": (style.PALETTE["guidance"], lambda c: c["temperature"] == 1),
-    "temperature T (s = 1)": (style.PALETTE["t3"], lambda c: c["guidance_scale"] == 1),
+    "only s": (style.PALETTE["guidance"], lambda c: c["temperature"] == 1),
+    "only T": (style.PALETTE["t3"], lambda c: c["guidance_scale"] == 1),
     "both": (style.PALETTE["gated"], lambda c: True),
 }
 
@@ -49,26 +49,26 @@ def build(records: Records) -> Figure:
     with style.context():
         fig, panels = style.figure(style.PAGE, 66, columns=len(values))
         for panel, h in zip(panels, values, strict=True):
+            ends = []
             for name, (colour, chosen) in _TRACES.items():
                 points = front([r for r in where(main, h=h) if chosen(r["config"])])
                 retain, forget = [p[0] for p in points], [p[1] for p in points]
+                x, y = [e.value for e in retain], [e.value for e in forget]
                 panel.errorbar(
-                    [e.value for e in retain],
-                    [e.value for e in forget],
+                    x,
+                    y,
                     xerr=bars(retain),
                     yerr=bars(forget),
                     color=colour,
                     marker="o",
                     elinewidth=0.6,
-                    label=name,
-                    zorder=1 if name == "both" else 2,
                 )
+                ends.append((x[-1], y[-1], name, colour))
             panel.set(xscale="log", yscale="log", xlabel="retain error (nats)")
             panel.set_title(style.power_label("h", h), fontweight="normal")
             style.tidy_log_axis(panel.xaxis)
-            style.tidy_log_axis(panel.yaxis)
+            style.finish(panel, ends, 0.3)
         panels[0].set_ylabel("forget error")
-        panels[0].legend(loc="lower left", handlelength=1.2)
     return fig
 
 
@@ -88,7 +88,8 @@ def caption(records: Records) -> str:
             paid.append(f"{name} {reached[0][0]:.3g}" if reached else f"{name} never")
         told.append(f"h = {h:g}: {', '.join(paid)}")
     return (
-        f"Settings that no other of the same kind beats in both errors; {config['learner']} "
+        f"Settings that no other of the same kind beats in both errors: of the guidance scale s at "
+        f"T = 1, of the temperature T at s = 1, of both; {config['learner']} "
         f"classifiers from n = {config['n']:,} draws, γ = {config['gamma']:g}, overlap "
         f"{config['overlap']:g}. Retain error (nats) paid for a tenth of guidance's forget "
         f"error: {'; '.join(told)}. Geometric means over {seeds_of(main)} seeds with 95% t "

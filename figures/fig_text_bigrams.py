@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import estimates, middle, settings, traced, where
-from figures.statistics import mean_of, seeds_of
+from figures.statistics import sample_of, seeds_of
 
 __all__ = ["KIND", "build", "caption"]
 
@@ -45,7 +45,7 @@ def caption(records: Records) -> str:
         )
         best, first = min(forget, key=lambda t: forget[t].value), min(forget)
         about = [
-            mean_of(at, name).value
+            sample_of(at, name).mean
             for name in ("atoms", "forget_density_sup", "forget_mass_shared")
         ]
         told.append(

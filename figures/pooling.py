@@ -11,33 +11,46 @@ from figures.statistics import Sample
 
 __all__ = ["pool"]
 
-_DIGITS = 7
+_DIGITS = 6
 """A moment is kept to so many: far below every interval, and half the bytes."""
 
 
 def pool(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One record for each configuration, with the moments of every value over its seeds.
 
-    A value becomes {"count", "plain": [mean, squared deviations]}, and "log" likewise where all
-    are positive: what :func:`figures.statistics.sample_of` reads. Values of a single seed stay
-    as they are. The time is that of all seeds, the rest of the provenance the first one's.
+    A value becomes {"count", "mean"} with the sum of squared deviations as "squares", or, where
+    all are positive, mean and squared deviations of their logarithms as "log": what
+    :func:`figures.statistics.sample_of` reads. Values of a single seed stay as they are. The
+    time is that of all seeds; versions and hardware stand in the first record only, and in
+    every record of another commit.
 
     >>> about = {"kind": "sims.x", "config": {"h": 1}, "provenance": {"seconds": 1}}
-    >>> [pooled] = pool([about | {"seed": s, "values": {"v": s + 1.0}} for s in (0, 1)])
-    >>> pooled["values"]["v"]["plain"], pooled["config"]
-    ([1.5, 0.5], {'h': 1, 'seeds': 2})
+    >>> [pooled] = pool([about | {"seed": s, "values": {"v": s - 1.0}} for s in (0, 1)])
+    >>> pooled["values"]["v"], pooled["config"]
+    ({'count': 2, 'mean': -0.5, 'squares': 0.5}, {'h': 1, 'seeds': 2})
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
-        groups.setdefault(json.dumps([record["kind"], record["config"]]), []).append(record)
-    return [_pooled(found) for found in groups.values()]
+        key = json.dumps([record["kind"], record["config"]], sort_keys=True)
+        groups.setdefault(key, []).append(record)
+    pooled = [_pooled(found) for found in groups.values()]
+    return [
+        _briefly(record, before) for record, before in zip(pooled, [None, *pooled], strict=False)
+    ]
+
+
+def _briefly(record: dict[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+    about = record["provenance"]
+    if before is None or before["provenance"].get("commit") != about.get("commit"):
+        return record
+    kept = {k: about[k] for k in ("commit", "source", "seconds") if k in about}
+    return record | {"provenance": kept}
 
 
 def _pooled(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = found[0]
     if len(found) == 1:
-        values = {k: _rounded(v) for k, v in first["values"].items()}
-        return dict(first) | {"values": values}
+        return dict(first)
     values = {
         name: _moments([r["values"][name] for r in found])
         for name in first["values"]
@@ -53,18 +66,13 @@ def _pooled(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _moments(values: Sequence[float]) -> dict[str, Any]:
-    found: dict[str, Any] = {"count": len(values), "plain": _pair(values)}
-    if all(v > 0 for v in values) and not isinstance(values[0], bool):
-        found["log"] = _pair([math.log(v) for v in values])
-    return found
+    plain = Sample.of(values)
+    found = {"count": plain.count, "mean": _rounded(plain.mean)}
+    if isinstance(values[0], bool) or not all(v > 0 for v in values):
+        return found | {"squares": _rounded(plain.squares)}
+    logs = Sample.of([math.log(v) for v in values])
+    return found | {"log": [_rounded(logs.mean), _rounded(logs.squares)]}
 
 
-def _pair(values: Sequence[float]) -> list[float]:
-    sample = Sample.of(values)
-    return [_rounded(sample.mean), _rounded(sample.squares)]
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_rounded(v) for v in value]
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")

@@ -99,6 +99,8 @@ class Sample:
 def sample_of(records: Records, name: str, logarithm: bool = False) -> Sample:
     """A value over records, of one seed each or pooled over seeds; or its logarithm.
 
+    The interval of the plain mean of values that were pooled as logarithms is not a number.
+
     Raises:
         InputError: no records, or a logarithm of what is not positive.
     """
@@ -107,10 +109,13 @@ def sample_of(records: Records, name: str, logarithm: bool = False) -> Sample:
     single = [float(v) for v in raw if not isinstance(v, Mapping)]
     if logarithm and not all(v > 0 for v in single):
         raise InputError(f"geometric mean: expected positive values of {name} only")
-    part = "log" if logarithm else "plain"
-    if any(part not in v for v in pooled):
-        raise InputError(f"{name}: expected a value that was pooled with {part} moments")
-    samples = [Sample(v["count"], *v[part]) for v in pooled]
+    if logarithm and not all("log" in v for v in pooled):
+        raise InputError(f"geometric mean: expected positive values of {name} only")
+    samples = [
+        # Pooled as logarithms, the spread of the values themselves is not known.
+        Sample(v["count"], *(v["log"] if logarithm else (v["mean"], v.get("squares", math.nan))))
+        for v in pooled
+    ]
     if single or not samples:
         samples.append(Sample.of([math.log(v) for v in single] if logarithm else single))
     return sum(samples[1:], samples[0])

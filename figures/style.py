@@ -165,7 +165,8 @@ def label_curves(
     placed = sorted(
         ((axes.transData.transform((x, y))[1], x, y, text, colour) for x, y, text, colour in labels)
     )
-    heights = _spread([p[0] for p in placed], step)
+    lines = [1 + text.count("\n") for *_, text, _ in placed]
+    heights = _spread([p[0] for p in placed], [step * n for n in lines])
     for (pixel, x, y, text, colour), height in zip(placed, heights, strict=True):
         axes.annotate(
             text,
@@ -179,18 +180,27 @@ def label_curves(
         )
 
 
-def _spread(wanted: Sequence[float], step: float) -> list[float]:
-    """The nearest ascending positions at least `step` apart: merged blocks keep their mean.
+def _spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """The nearest ascending centres of intervals of these sizes that do not overlap.
 
-    >>> _spread([0.0, 0.0, 10.0], 2.0)
+    Intervals that touch merge into blocks, which keep the mean of what their members wanted.
+
+    >>> _spread([0.0, 0.0, 10.0], [2.0, 2.0, 2.0])
     [-1.0, 1.0, 10.0]
     """
-    blocks: list[tuple[float, int]] = []  # centre, number of labels
-    for position in wanted:
-        blocks.append((position, 1))
+    blocks: list[tuple[float, float, int]] = []  # centre, size, members
+    for position, size in zip(wanted, sizes, strict=True):
+        blocks.append((position, size, 1))
         while len(blocks) > 1:
-            (low, m), (high, n) = blocks[-2], blocks[-1]
-            if high - low >= step * (m + n) / 2:
+            (low, a, m), (high, b, n) = blocks[-2], blocks[-1]
+            if high - low >= (a + b) / 2:
                 break
-            blocks[-2:] = [((low * m + high * n) / (m + n), m + n)]
-    return [centre + (i - (count - 1) / 2) * step for centre, count in blocks for i in range(count)]
+            blocks[-2:] = [((low * m + high * n) / (m + n), a + b, m + n)]
+    rest, found = iter(sizes), []
+    for centre, total, members in blocks:
+        edge = centre - total / 2
+        for _ in range(members):
+            size = next(rest)
+            found.append(edge + size / 2)
+            edge += size
+    return found

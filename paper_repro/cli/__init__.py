@@ -31,6 +31,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "reproduce": Command("reproduce", "reproduce", "regenerate the paper; picks up where it was"),
     "simulate": Command("simulate", "simulate", "one study of the theory, to records", "study"),
+    "figures": Command(
+        "figures", "figures", "figures and captions of simulated records", "records"
+    ),
     "bounds": Command("bounds", "bounds", "bounds and true errors of your own mixture", "file"),
     "unlearn": Command("unlearn", "unlearn", "train a head for your own language model and data"),
     "generate": Command("generate", "generate", "text from an unlearned model, streamed"),

@@ -18,8 +18,9 @@ def simulate(
     out: str | None = None,
     jobs: int = 1,
     dask: str | None = None,
+    figure: str | None = None,
 ) -> None:
-    """Run one study and write its records.
+    """Run one study, write its records and, if asked, draw them.
 
     Args:
         study: its name; a wrong one lists those there are.
@@ -28,6 +29,7 @@ def simulate(
         out: record file; default runs/simulations/STUDY-SCALE.jsonl.
         jobs: processes on this machine.
         dask: address of a Dask scheduler whose workers compute instead.
+        figure: where to draw the study, without suffix: a .png and an .svg; its caption is told.
     """
     from rich.console import Console
 
@@ -35,7 +37,12 @@ def simulate(
 
     target = out or f"runs/simulations/{study}-{scale}.jsonl"
     records = run_study(study, scale, target, jobs, parse_settings(set), dask)
-    Console(stderr=True).print(f"{len(records)} records in {target}")
+    console = Console(stderr=True)
+    console.print(f"{len(records)} records in {target}")
+    if figure is not None:
+        from figures.gallery import draw
+
+        console.print(draw(study, records, figure), highlight=False, markup=False)
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

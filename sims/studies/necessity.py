@@ -39,8 +39,8 @@ STUDY = Study(
             "delta": [10.0**-k for k in range(1, 6)],
         },
         "full": {
-            "h": [10 ** (k / 2) for k in range(21)],
-            "delta": [10.0**-k for k in range(1, 8)],
+            "h": [10.0**k for k in range(11)],
+            "delta": [10.0**-k for k in range(1, 6)],
         },
     },
     prepare=_prepare,

@@ -1,0 +1,60 @@
+"""Pictures, captions and pooled records of many studies in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from figures import save
+from figures.pooling import pool
+from figures.registry import FIGURES
+from t3theory.exceptions import InputError
+from t3theory.records import atomic_path, read_records, write_records
+
+__all__ = ["caption_lines", "draw", "write"]
+
+_HEAD = """# Simulations at full scale
+
+Every picture is drawn from the records beside it, pooled over seeds; captions take their numbers
+from them. Again: `t3 simulate STUDY --scale full --out RUNS/STUDY.jsonl` for each study, then
+`t3 figures RUNS --out paper_repro/results/simulations`.
+"""
+
+
+def draw(study: str, records: Sequence[Mapping[str, Any]], path: str | Path) -> str:
+    """The study's figure as `path`.png and `path`.svg; returns its caption."""
+    mpl.use("agg")
+    module = FIGURES[study]
+    save(module.build(records), path)
+    return module.caption(records)
+
+
+def caption_lines(study: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """The study's part of the page: title, picture, caption."""
+    caption = FIGURES[study].caption(records)
+    return f"\n## {study}\n\n![{study}]({study}.png)\n\n{caption}\n"
+
+
+def write(records: str | Path, out: str | Path) -> list[str]:
+    """Draw every `<study>.jsonl` of a folder; write records, PNGs and a page to `out`.
+
+    Raises:
+        InputError: no record file there, or one of no study's name.
+    """
+    files = sorted(Path(records).glob("*.jsonl"))
+    if not files:
+        raise InputError(f"{records}: expected record files STUDY.jsonl, found none")
+    page = _HEAD
+    for file in files:
+        pooled = pool(read_records(file))
+        draw(file.stem, pooled, Path(out) / file.stem)
+        # An SVG of many error bars is ten times the picture; records draw it again.
+        (Path(out) / f"{file.stem}.svg").unlink()
+        write_records(Path(out) / file.name, pooled)
+        page += caption_lines(file.stem, pooled)
+    with atomic_path(Path(out) / "README.md") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return [file.stem for file in files]
