@@ -68,7 +68,7 @@ STUDY = Study(
             "dimension": [1, 2, 3],
             "distance": [0.0, 2.0, 4.0],
             "delta": [10.0**-k for k in range(1, 7)],
-            "atoms": 1_000,
+            "atoms": 512,
             "temperature": [1.0, 2.0],
         },
     },

@@ -57,10 +57,10 @@ STUDY = Study(
             "atoms_per_axis": 400,
         },
         "full": {
-            "width": [0.8, 0.5, 0.3, 0.2, 0.12],
+            "width": [0.8, 0.5, 0.3, 0.2, 0.13],
             "dimension": [1, 2, 3],
             "components": [1, 3],
-            "atoms_per_axis": 80,
+            "atoms_per_axis": 64,
         },
     },
     prepare=_prepare,

@@ -67,7 +67,7 @@ def _prepare(config: Config, generator: np.random.Generator) -> Probe:
 STUDY = Study(
     name="optimal_temperature",
     question="Which temperature is best, and does the closed form of statement J find it?",
-    common={"gamma": 0.1, "retain_atoms": 16, "draws": 20},
+    common={"gamma": 0.1, "retain_atoms": 16, "draws": 10},
     scales={
         "mini": {
             "h": [10.0**k for k in range(1, 7)],

@@ -60,7 +60,7 @@ STUDY = Study(
             "h": [1e2, 1e4, 1e6],
             "n": [10**k for k in range(2, 8)],
             "heldout": [1_000, 10_000],
-            "seeds": 300,
+            "seeds": 150,
         },
     },
     prepare=_prepare,
