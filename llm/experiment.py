@@ -117,12 +117,14 @@ class EvaluationSettings:
     """How the models are measured.
 
     `utility_share`: a setting may be chosen only if it keeps this share of the full model's
-    utility on the tuning seed, if any does.
+    utility on the tuning seed, if any does. `retain_rows`: at most so many retain rows are looked
+    at, evenly spread, in tuning and under attacks; the evaluation itself takes all.
     """
 
     batch_size: int
     max_new_tokens: int = 200
     utility_share: float = 0.9
+    retain_rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from llm.robustness.quantise import quantised
 from llm.robustness.questions import ASK
 from llm.robustness.relearn import relearned, split
 from llm.scoring import score_rows
-from llm.stages.files import about, load_data, load_model
+from llm.stages.files import about, load_data, load_model, thinned
 from llm.stages.methods import load_method, truth_ratios
 from llm.tofu import metrics
 from llm.tofu.data import TofuData
@@ -59,6 +59,7 @@ def measure_robustness(
         out: JSON Lines file, records of kind "llm.robustness", `config.attack` one each.
     """
     data, watch = load_data(config, source), Stopwatch()
+    few = thinned(config, data)
     decoded = load_method(config, data, method, model, heads, tuning)
     size, tokenizer = config.evaluation.batch_size, decoded.tokenizer
 
@@ -69,12 +70,12 @@ def measure_robustness(
             learnt, rest = split(len(data.forget))
             rows = [encode_pair(tokenizer, *_pair(data.forget[i])) for i in learnt]
             again = relearned(decoded.model, rows, size, seed)
-            return _memory(again, tokenizer, data, size, ASK["none"], rest)
+            return _memory(again, tokenizer, few, size, ASK["none"], rest)
         if attack in BITS:
             smaller = quantised(decoded.model, BITS[attack])
             quality = _quality(smaller, tokenizer, data, size, truth_ratios(retain_logs))
-            return _memory(smaller, tokenizer, data, size, ASK["none"]) | quality
-        return _memory(decoded.model, tokenizer, data, size, ASK[attack])
+            return _memory(smaller, tokenizer, few, size, ASK["none"]) | quality
+        return _memory(decoded.model, tokenizer, few, size, ASK[attack])
 
     write_records(
         out,

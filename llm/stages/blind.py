@@ -11,7 +11,7 @@ from llm.encoding import encode_pair
 from llm.experiment import TILTS, ExperimentConfig
 from llm.scoring import score_rows
 from llm.selection import chosen, chosen_blind
-from llm.stages.files import about, load_data, load_model
+from llm.stages.files import about, load_data, load_model, thinned
 from llm.stages.heads import load_heads, stop_name, t3_config
 from llm.stages.methods import truth_ratios
 from llm.stages.unlearning import unlearned
@@ -46,7 +46,8 @@ def measure_blind(
     """
     data = load_data(config, source)
     full, tokenizer = load_model(base)
-    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
+    few = thinned(config, data)
+    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(few)]
     size = config.evaluation.batch_size
     names = [m for m in TILTS if m in config.blind] if method == "tilts" else [method]
     settings = {name: chosen_blind(tuning, name) for name in names}
@@ -69,7 +70,7 @@ def measure_blind(
                 "llm.blind",
                 about(config, data, method=name, **settings[name]),
                 seed,
-                worth(row, data, ratios),
+                worth(row, few, ratios),
             )
             for name, row in zip(names, losses, strict=True)
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,21 @@ from llm.experiment import ExperimentConfig
 from llm.tofu.data import TofuData, load_tofu
 from t3theory.exceptions import InputError
 
-__all__ = ["about", "device", "encode_rows", "given", "load_data", "load_model"]
+__all__ = ["about", "device", "encode_rows", "given", "load_data", "load_model", "thinned"]
 
 
 def load_data(config: ExperimentConfig, source: str | Path) -> TofuData:
     """The rows that a scale uses of a source."""
     data = config.data
     return load_tofu(source, data.forget, data.forget_authors, data.retain_authors)
+
+
+def thinned(config: ExperimentConfig, data: TofuData) -> TofuData:
+    """The data with `retain_rows` of its measured retain rows, evenly spread."""
+    rows, most = data.retain_perturbed, config.evaluation.retain_rows
+    if most is None or len(rows) <= most:
+        return data
+    return replace(data, retain_perturbed=[rows[i * len(rows) // most] for i in range(most)])
 
 
 def load_model(folder: str | Path) -> tuple[PreTrainedModel, Any]:

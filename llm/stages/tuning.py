@@ -11,7 +11,7 @@ import numpy as np
 from llm.encoding import encode_pair
 from llm.experiment import ExperimentConfig
 from llm.scoring import score_rows
-from llm.stages.files import about, load_data, load_model
+from llm.stages.files import about, load_data, load_model, thinned
 from llm.stages.heads import load_heads, stop_name, t3_config
 from llm.stages.methods import truth_ratios
 from llm.stages.unlearning import unlearned
@@ -66,7 +66,7 @@ def tune_tilts(
         "prior": False,
     }
     tried.insert(0, ("full", plain))
-    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
+    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(thinned(config, data))]
     losses = sweep_losses(
         model,
         pairs,
@@ -94,7 +94,9 @@ def _tuning_record(
     retain_truth_ratios: Sequence[float],
 ) -> dict[str, Any]:
     described = about(config, data, method=method, setting=dict(setting))
-    return make_record("llm.tuning", described, seed, worth(losses, data, retain_truth_ratios))
+    return make_record(
+        "llm.tuning", described, seed, worth(losses, thinned(config, data), retain_truth_ratios)
+    )
 
 
 def tune_baseline(
@@ -113,7 +115,7 @@ def tune_baseline(
     data = load_data(config, source)
     tokenizer, records = load_model(base)[1], []
     ratios = truth_ratios(retain_logs)
-    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
+    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(thinned(config, data))]
 
     def losses(model: Any) -> np.ndarray:
         scores = score_rows(model, pairs, tokenizer.pad_token_id, config.evaluation.batch_size)

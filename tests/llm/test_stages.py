@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ from llm.stages import (
     tune_baseline,
     tune_tilts,
 )
+from llm.stages.files import load_data, thinned
 from t3theory.exceptions import InputError, RecordError
 from t3theory.records import read_records
 
@@ -218,6 +220,15 @@ def test_settings_chosen_without_a_retain_model_are_measured(run):
                 and r["config"]["setting"].items() <= record["config"].items()
             ]
             assert [v["forget_quality"] for v in tuned] == [record["values"]["forget_quality"]]
+
+
+def test_retain_rows_are_thinned_evenly(run):
+    config, _ = run
+    data = load_data(config, "mini")
+    few = replace(config, evaluation=replace(config.evaluation, retain_rows=5))
+    kept = thinned(few, data).retain_perturbed
+    assert kept == [data.retain_perturbed[i] for i in (0, 4, 8, 12, 16)]
+    assert thinned(config, data) is data
 
 
 def test_the_blind_choice_forgets_most_within_its_budget():
