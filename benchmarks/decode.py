@@ -2,8 +2,7 @@
 
     python benchmarks/decode.py [--threads 1] [--out runs/benchmarks/decode.jsonl]
 
-Speed does not depend on what the weights say: the base is a random Llama with a vocabulary
-of 50,000. Rounds of base and T3 alternate, so that whatever else the machine does falls on
+The base is a random Llama: small, with a vocabulary of 50,000, or of a known shape. Rounds of base and T3 alternate, so that whatever else the machine does falls on
 both; the ratio is that of the two fastest rounds, the least disturbed ones.
 """
 
@@ -15,16 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from shapes import SHAPES, random_llama
 
 from llm.head import LowRankHead
 from llm.model import T3Config, T3ForCausalLM
 from t3theory.records import make_record, write_records
-
-SHAPES = {
-    "small": {"hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 8},
-    "llama-3.2-1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16},
-}
 
 
 def seconds(model: Any, ids: torch.Tensor, new_tokens: int) -> float:
@@ -56,7 +50,11 @@ def measure(base: Any, batch: int, config: T3Config, rank: int, args: Any) -> di
             rounds[name].append(seconds(one, ids, args.new_tokens))
     rates = {name: batch * args.new_tokens / min(times) for name, times in rounds.items()}
     about = {"shape": args.shape, "batch": batch, "gate": config.gate, "rank": rank}
-    about |= {"vocab_size": vocab_size, "threads": torch.get_num_threads()}
+    about |= {
+        "vocab_size": vocab_size,
+        "threads": torch.get_num_threads(),
+        "dtype": str(base.dtype)[6:],
+    }
     values = {"ratio": rates["t3"] / rates["base"]} | {
         f"{name}_tokens_per_second": rate for name, rate in rates.items()
     }
@@ -79,12 +77,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=50_000, num_attention_heads=16, num_key_value_heads=8, **SHAPES[args.shape]
-    )
-    base = LlamaForCausalLM(shape).to(args.device, getattr(torch, args.dtype)).eval()
-    base.generation_config.pad_token_id = 0
+    base = random_llama(args.shape, args.device, args.dtype)
     records = []
     for batch in args.batch:
         for gate in args.gate:

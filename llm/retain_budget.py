@@ -15,12 +15,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from llm.encoding import Encoded
 from llm.head import LowRankHead
-from llm.sweep import answer_states
-from llm.tilt import T3Config, forget_share, tilt
+from llm.sweep import answer_states, setting_losses
+from llm.tilt import T3Config, forget_share
 from t3theory.exceptions import AssumptionError
 
 __all__ = ["CANDIDATES", "Candidate", "PairLosses", "choose", "pair_losses"]
@@ -67,10 +66,8 @@ def pair_losses(
         log_p = torch.log_softmax(states.logits.to(torch.float32), dim=-1)
         log_odds = head(states.pooled)
         shares.append(forget_share(log_p, log_odds)[:, 0].cpu())
-        for c, config in enumerate(settings):
-            scores = tilt(log_p, log_odds, config)
-            losses = cross_entropy(scores, states.targets, reduction="none")
-            total[c].index_add_(0, owner, losses.cpu().double())
+        losses = setting_losses(log_p, log_odds, states.targets, settings)
+        total.index_add_(1, owner, losses.cpu().double())
     means = total / count
     return PairLosses(means[0], means[1:], torch.cat(shares))
 

@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import PreTrainedModel
 
 from llm.encoding import IGNORED, Encoded, collate, length_sorted_batches
 from llm.head import LowRankHead, running_mean
-from llm.model import T3Config, final_hidden, tilt
+from llm.model import final_hidden
+from llm.tilt import T3Config, forget_share
+from t3theory.estimator import tilted_score
 
-__all__ = ["AnswerStates", "answer_states", "sweep_losses"]
+__all__ = ["AnswerStates", "answer_states", "setting_losses", "sweep_losses"]
 
 
 class AnswerStates(NamedTuple):
@@ -62,13 +65,82 @@ def sweep_losses(
     """
     total = np.zeros((len(settings), len(rows)))
     count = np.zeros(len(rows))
+    places = {name: [i for i, (n, _) in enumerate(settings) if n == name] for name in heads}
     for states in answer_states(base, rows, batch_size):
         owner = states.rows.cpu().numpy()
         np.add.at(count, owner, 1)
-        log_odds = {name: head(states.pooled) for name, head in heads.items()}
-        for i, (name, config) in enumerate(settings):
-            with torch.inference_mode():
-                scores = tilt(states.logits, log_odds[name], config)
-                losses = torch.nn.functional.cross_entropy(scores, states.targets, reduction="none")
-            np.add.at(total[i], owner, losses.cpu().numpy())
+        for name, head in heads.items():
+            configs = [settings[i][1] for i in places[name]]
+            if configs:
+                losses = setting_losses(states.logits, head(states.pooled), states.targets, configs)
+                for i, row in zip(places[name], losses.cpu().numpy(), strict=True):
+                    np.add.at(total[i], owner, row)
     return total / count
+
+
+_ON_CPU, _ELSEWHERE = 1 << 16, 1 << 26
+"""Numbers at a time: on a CPU what its cache holds, elsewhere what memory is sure to hold."""
+
+
+@torch.inference_mode()
+def setting_losses(
+    logits: Float[Tensor, "tokens vocab"],
+    log_odds: Float[Tensor, "tokens vocab"],
+    targets: Int[Tensor, " tokens"],
+    configs: Sequence[T3Config],
+) -> Float[Tensor, "settings tokens"]:
+    """Loss of each target under each setting, nats.
+
+    The base's log-softmax and log f are taken once; each distinct (T, s, prior) then needs a
+    softmax of its own, and a hard gate none: it chooses, in each context, between two of them.
+
+    >>> grid = [T3Config(temperature=2.0, gate=gate) for gate in ("none", "hard")]
+    >>> logits, zero = torch.tensor([[0.0, 2.0]]), torch.zeros(1, 2)
+    >>> losses = setting_losses(logits, zero, torch.tensor([1]), grid)
+    >>> bool(losses[0] > losses[1])
+    True
+    """
+    step = max(1, (_ON_CPU if logits.device.type == "cpu" else _ELSEWHERE) // logits.shape[1])
+    parts = []
+    for some in zip(logits.split(step), log_odds.split(step), targets.split(step), strict=True):
+        block = _Block(*some)
+        parts.append(torch.stack([block.loss(config) for config in configs]))
+    return torch.cat(parts, dim=1)
+
+
+class _Block:
+    """A few contexts, and what settings have in common there."""
+
+    def __init__(self, logits: Tensor, log_odds: Tensor, targets: Tensor) -> None:
+        self._log_p = torch.log_softmax(logits.to(torch.float32), dim=-1)
+        self._log_odds, self._targets = log_odds, targets
+        self._log_f: dict[float, Tensor] = {}
+        self._shares: dict[float, Tensor] = {}
+        self._losses: dict[tuple[float, float, float], Tensor] = {}
+
+    def loss(self, config: T3Config) -> Tensor:
+        prior, scale = config.log_prior_odds, config.guidance_scale
+        if config.gate == "none":
+            return self._uniform(config.temperature, scale, prior)
+        share = self._share(prior)
+        if config.gate == "hard":
+            tempered, plain = (self._uniform(t, scale, prior) for t in (config.temperature, 1.0))
+            return torch.where(share[:, 0] > config.gate_threshold, tempered, plain)
+        return self._tilted(1 + (config.temperature - 1) * share, scale, prior)
+
+    def _share(self, prior: float) -> Tensor:
+        if prior not in self._shares:
+            self._shares[prior] = forget_share(self._log_p, self._log_odds + prior)
+        return self._shares[prior]
+
+    def _uniform(self, temperature: float, scale: float, prior: float) -> Tensor:
+        key = (temperature, scale, prior)
+        if key not in self._losses:
+            self._losses[key] = self._tilted(temperature, scale, prior)
+        return self._losses[key]
+
+    def _tilted(self, temperature: float | Tensor, scale: float, prior: float) -> Tensor:
+        if prior not in self._log_f:
+            self._log_f[prior] = logsigmoid(self._log_odds + prior)
+        scores = tilted_score(self._log_p, self._log_f[prior], temperature, scale)
+        return cross_entropy(scores, self._targets, reduction="none")

@@ -57,12 +57,12 @@ def tiny_base(architecture: str, **changes: Any) -> Any:
     return model.eval()
 
 
-def sharp_head(rank: int = 3, seed: int = 1) -> Any:
+def sharp_head(rank: int = 3, seed: int = 1, vocab: int = VOCAB) -> Any:
     """A head whose log-odds move every greedy choice."""
     from llm.head import LowRankHead
 
     generator = torch.Generator().manual_seed(seed)
-    head = LowRankHead(HIDDEN, rank, VOCAB, "published", generator)
+    head = LowRankHead(HIDDEN, rank, vocab, "published", generator)
     with torch.no_grad():
         head.up.weight.mul_(6)
     return head

@@ -1,0 +1,67 @@
+"""Llamas of known shapes with random weights: speed does not depend on what the weights say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "vocab_size": 8_000,
+        "hidden_size": 256,
+        "intermediate_size": 768,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 8,
+    },
+    "small": {
+        "vocab_size": 50_000,
+        "hidden_size": 512,
+        "intermediate_size": 1_536,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+    },
+    "llama-3.2-1b": {
+        "vocab_size": 128_256,
+        "hidden_size": 2_048,
+        "intermediate_size": 8_192,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "tie_word_embeddings": True,
+    },
+    "llama-3.1-8b": {
+        "vocab_size": 128_256,
+        "hidden_size": 4_096,
+        "intermediate_size": 14_336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+    },
+    "llama-3.1-70b": {
+        "vocab_size": 128_256,
+        "hidden_size": 8_192,
+        "intermediate_size": 28_672,
+        "num_hidden_layers": 80,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+    },
+}
+
+
+def random_llama(shape: str, device: str = "cpu", dtype: str = "float32") -> Any:
+    """A random Llama of a named shape, made in its own precision."""
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        with torch.device(device):
+            base = LlamaForCausalLM(LlamaConfig(**SHAPES[shape])).eval()
+    finally:
+        torch.set_default_dtype(before)
+    base.generation_config.pad_token_id = 0
+    return base

@@ -1,0 +1,104 @@
+"""Head training on cached features, the caching pass included, against the base at each step.
+
+    python benchmarks/train_head.py [--retain 3600] [--out runs/benchmarks/train_head.jsonl]
+
+400 rows to forget, 100 epochs over them, 32 rows of each class a step. With the base at each
+step the time is measured on a few steps and multiplied; everything else is measured whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+from shapes import SHAPES, random_llama
+
+from llm.encoding import Encoded
+from llm.features import cache_features
+from llm.fit_head import HeadConfig, fit_head, head_loss
+from llm.head import LowRankHead
+from t3theory.records import Stopwatch, make_record, write_records
+
+BATCH, FORGET = 32, 400
+
+
+def rows_of(count: int, vocab_size: int, draw: random.Random) -> list[Encoded]:
+    """Random pairs as long as TOFU's: some 20 tokens asked, some 40 answered."""
+    return [
+        Encoded(
+            draw.choices(
+                range(3, vocab_size), k=(asked := draw.randint(12, 28)) + draw.randint(20, 60)
+            ),
+            asked,
+        )
+        for _ in range(count)
+    ]
+
+
+def seconds_a_step(base: Any, parts: list[list[Encoded]], steps: int, draw: random.Random) -> float:
+    """With the base run at each step on the rows of the step."""
+    vocab_size, hidden_size = base.lm_head.weight.shape
+    head = LowRankHead(hidden_size, 20, vocab_size).to(base.device)
+    optimiser = torch.optim.AdamW(head.parameters())
+    watch = Stopwatch()
+    for _ in range(steps):
+        found = [
+            cache_features(base, draw.choices(part, k=BATCH)).to(base.device) for part in parts
+        ]
+        optimiser.zero_grad()
+        odds = [head.at(f.shards[0].clone(), f.targets) for f in found]
+        head_loss(odds[0], odds[1]).backward()
+        optimiser.step()
+    return watch.seconds / steps
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", choices=SHAPES, default="tiny")
+    parser.add_argument("--retain", type=int, nargs="*", default=[3600, 400])
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--uncached-steps", type=int, default=8)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    base = random_llama(args.shape, args.device, args.dtype)
+    vocab_size = base.lm_head.weight.shape[0]
+    steps = args.epochs * -(-FORGET // BATCH)
+    records = []
+    for count in args.retain:
+        draw = random.Random(0)
+        parts = [rows_of(n, vocab_size, draw) for n in (count, FORGET)]
+        # Half before and half after: what else the machine does falls on both.
+        uncached = [seconds_a_step(base, parts, args.uncached_steps, draw)]
+        watch = Stopwatch()
+        features = [cache_features(base, part).to(base.device) for part in parts]
+        caching = watch.seconds
+        config = HeadConfig(steps=steps, batch_pairs=BATCH, stop_at_risk=None, evaluate_every=steps)
+        fit_head(features[0], features[1], vocab_size, config)
+        cached = watch.seconds
+        uncached.append(seconds_a_step(base, parts, args.uncached_steps, draw))
+        whole = steps * sum(uncached) / 2
+        values = {
+            "ratio": whole / cached,
+            "caching_seconds": caching,
+            "head_seconds": cached - caching,
+            "uncached_seconds": whole,
+        }
+        about = {"shape": args.shape, "retain": count, "forget": FORGET, "epochs": args.epochs}
+        about |= {"dtype": args.dtype, "device": args.device, "threads": torch.get_num_threads()}
+        records.append(make_record("benchmark.train_head", about, 0, values))
+        print(
+            f"{count} retain rows: caching {caching:.1f} s, head {cached - caching:.1f} s; "
+            f"base at each step {whole:.0f} s: {values['ratio']:.1f} times"
+        )
+    if args.out:
+        write_records(args.out, records)
+
+
+if __name__ == "__main__":
+    main()

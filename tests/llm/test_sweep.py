@@ -1,0 +1,67 @@
+"""Many settings from one pass against each setting's own scores."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from tiny_bases import VOCAB, sharp_head, tiny_base
+
+from llm.encoding import Encoded
+from llm.sweep import setting_losses, sweep_losses
+from llm.tilt import T3Config, tilt
+
+GRID = [
+    T3Config(t, s, prior, gate, threshold)
+    for t, s, prior, (gate, threshold) in itertools.product(
+        (1.0, 2.5), (0.0, 1.0, 1.7), (0.0, 1.2), (("none", 0.5), ("hard", 0.3), ("soft", 0.5))
+    )
+]
+
+
+def states(tokens=150, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits, odds = (3 * torch.randn(tokens, VOCAB, generator=generator) for _ in "ab")
+    return logits, odds, torch.randint(0, VOCAB, (tokens,), generator=generator)
+
+
+@pytest.mark.parametrize("block", [1, 7 * VOCAB, 1 << 20])
+def test_losses_are_those_of_each_settings_scores(block, monkeypatch):
+    monkeypatch.setattr("llm.sweep._ON_CPU", block)
+    logits, odds, targets = states()
+    losses = setting_losses(logits, odds, targets, GRID)
+    assert losses.shape == (len(GRID), len(targets))
+    for config, got in zip(GRID, losses, strict=True):
+        scores = tilt(logits, odds, config)
+        expected = torch.nn.functional.cross_entropy(scores, targets, reduction="none")
+        # float32 softmaxes of 60, in blocks of other shapes.
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+def test_a_grid_takes_no_softmax_twice(monkeypatch):
+    calls = []
+
+    def count(*args, **kwargs):
+        calls.append(args)
+        return torch.zeros(len(args[1]))
+
+    monkeypatch.setattr("llm.sweep.cross_entropy", count)
+    grid = [
+        T3Config(t, gate=gate, gate_threshold=level)
+        for t in (1.5, 2.0, 3.0)
+        for gate, level in (("none", 0.5), ("hard", 0.3), ("hard", 0.5), ("hard", 0.7))
+    ]
+    setting_losses(*states(tokens=2), grid)
+    assert len(calls) == 4  # T = 1.5, 2, 3, and 1 where the gate is shut
+
+
+def test_sweeps_mix_heads():
+    base = tiny_base("llama")
+    rows = [Encoded([5, 6, 7, 8, 9], 2), Encoded([9, 5, 4], 1), Encoded([3, 3, 8, 4], 3)]
+    heads = {"a": sharp_head(seed=1), "b": sharp_head(seed=2), "unused": sharp_head(seed=3)}
+    settings = [("b", GRID[1]), ("a", GRID[1]), ("b", GRID[-1])]
+    together = sweep_losses(base, rows, settings, heads, batch_size=2)
+    for setting, losses in zip(settings, together, strict=True):
+        alone = sweep_losses(base, rows, [setting], heads)
+        assert losses == pytest.approx(alone[0], abs=1e-5)
