@@ -40,6 +40,8 @@ _ENVELOPE = "t3theory/bounds/test_against_envelope.py::"
 _BALLS = "t3theory/test_balls.py::"
 _HOLD = _BOUNDS + "test_every_bound_holds"
 _SHARP = _BOUNDS + "test_sharp_and_one_percent_less_is_false"
+_FORMULAS = "t3theory/bounds/test_formulas.py::test_values_are_those_of_the_formulas"
+_SPIKE = "t3theory/bounds/test_spike.py::test_within_two_of_the_worst_case"
 _GATES = "t3theory/test_gating.py::"
 _TEMPERATURES = "t3theory/test_temperature.py::"
 
@@ -103,9 +105,10 @@ _STATEMENTS = (
         "G",
         "Forget error of temper-then-tilt",
         "FE_T ≤ FB_T + [γ^{1/T−1} ‖p_f‖_∞^{1/T} Δ + E_{P_f}[p̂^(T)] D_N] / N* with "
-        "|N̂−N*| ≤ D_N ≤ μ(P>0)^{1−1/T} (δ/2)^{1/max(2,T)}.",
-        ("t3theory.bounds.tempered.forget_bounds",),
-        (_HOLD, _SHARP, _BOUNDS + "test_how_loose", _BALLS + "test_tempered_bounds"),
+        "|N̂−N*| ≤ D_N ≤ μ(P>0)^{1−1/T} (δ/2)^{1/max(2,T)}; centred, FE_T ≤ FB_T + "
+        "max_{0≤m≤M} [√(2φ(m)δ) + δ max(w+mv)] / N̂; and FE_T ≤ ‖p_f‖_∞ √(2RE_T).",
+        ("t3theory.bounds.tempered.forget_bounds", "t3theory.bounds.tempered.centred_gap"),
+        (_FORMULAS, _SPIKE, _HOLD, _SHARP, _BOUNDS + "test_how_loose", _BALLS + "test_tempered_bounds"),
     ),
     Statement(
         "H",
@@ -217,9 +220,12 @@ _STATEMENTS = (
         "Leakage bound",
         "FE_T ≤ E_{P_f}[p_r] + L/(L/‖p_f‖_∞ + B e^{−δ₂/c}), L = b max_{P_f>0} p^{1/T}, "
         "b = min(kl⁻¹(ā; δ/γ), (c+γā)/(c+γ)), δ₂ = δ − γ kl(ā‖b) (0 where δ is used up); "
-        "for disjoint uniform P_r and P_f it is the worst case.",
+        "for disjoint uniform P_r and P_f it is the worst case. Split: FE_T ≤ E_{P_f}[p_r] + "
+        "max_θ [leak(θ) − 2θe] where p_r ≥ e on the forget data.",
         ("t3theory.bounds.leakage.leakage_bounds", "t3theory.bounds.leakage.worst_leak"),
         (
+            _FORMULAS,
+            _SPIKE,
             _HOLD,
             _SHARP,
             _TEMPERATURES + "test_within_two_of_the_worst_case_on_the_disjoint_spike",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections.abc import Callable
 
-from t3theory._xp import log_sigmoid, logsumexp, namespace, xlogy
+from t3theory._xp import log_sigmoid, namespace, xlogy
 from t3theory.bounds.bound import Bound
-from t3theory.bounds.pinsker import kl_inverse
+from t3theory.bounds.pinsker import exp_or_inf, kl_inverse
 from t3theory.bounds.terms import Terms
 from t3theory.classifier import bayes_log_odds
 
@@ -52,33 +54,86 @@ def _cost_of_turning(prior: float, gamma: float, retained: float) -> float:
     return max(gamma * (missing * rise - fall), 0.0)
 
 
+class Leakage:
+    """What Q needs of a mixture at a temperature and a risk."""
+
+    def __init__(self, terms: Terms) -> None:
+        mixture = terms.mixture
+        xp = namespace(mixture.retain)
+        odds = bayes_log_odds(mixture)
+        zero = xp.zeros_like(mixture.retain)
+        none = xp.full_like(zero, -xp.inf)
+        seen = mixture.forget > 0
+        self.gamma, self.risk, self.sup = terms.gamma, terms.excess_risk, terms.forget_sup
+        self.prior = min(terms.forget_mean(log_sigmoid(odds)), 1.0)
+        self.prior_sup = math.exp(float(xp.max(xp.where(seen, log_sigmoid(odds), none))))
+        self.log_top = float(xp.max(xp.where(seen, mixture.log_density, none))) / terms.temperature
+        least = xp.min(xp.where(seen, mixture.log_retain_density, -none))
+        self.retain_floor = math.exp(float(least))
+        mass = xp.where(seen, zero, mixture.retain)
+        rho = float(xp.sum(mass))
+        self.retained = (1 - terms.gamma) * rho
+        self.log_kept = -math.inf
+        if rho > 0:
+            kept = mass > 0
+            base = xp.where(kept, terms.log_tempered, zero)
+            ratio = base - xp.where(kept, mixture.log_retain, zero)
+            self.log_kept = float(xp.sum(xlogy(mass, ratio))) / rho + math.log(rho)
+
+    def split(self, share: float) -> tuple[float, float]:
+        """(b, δ₂) where only a share θ of the forget data is raised: ā ≤ min(max f*, ā/θ)."""
+        prior = self.prior if share == 1 else min(self.prior_sup, self.prior / share)
+        return worst_leak(prior, self.gamma * share, self.retained, self.risk)
+
+    def leak(self, share: float = 1.0) -> float:
+        """A bound on E_{P_f}[p̂] over forget data of P_f-mass at most `share`, increasing in it."""
+        b, rest = self.split(share)
+        if share * b == 0:
+            return 0.0
+        log_leak = self.log_top + math.log(share * b)
+        others = self.log_kept - rest / self.retained if self.retained > 0 else -math.inf
+        # L/(L/h + K) with K/L in logarithms, where either may overflow
+        return 1 / (1 / self.sup + exp_or_inf(others - log_leak))
+
+
+def _largest(function: Callable[[float], float], slope: float) -> float:
+    """An upper bound, within 0.1 %, on the largest function(θ) − slope·θ over [0, 1].
+
+    `function` increases, so on [u, v] it is at most function(v) and the whole at most
+    function(v) − slope·u: the interval that is largest by this is halved until its bound is
+    near a value taken.
+    """
+    attained = max(function(1.0) - slope, 0.0)
+    cells = [(-function(1.0), 0.0, 1.0)]
+    for _ in range(200):
+        bound, low, high = cells[0]
+        if -bound <= attained * 1.001:
+            break
+        middle = (low + high) / 2
+        value = function(middle)
+        attained = max(attained, value - slope * middle)
+        heapq.heapreplace(cells, (slope * low - value, low, middle))
+        heapq.heappush(cells, (bound + slope * (middle - low), middle, high))
+    return -cells[0][0]
+
+
 def leakage_bounds(terms: Terms) -> tuple[Bound, ...]:
     """Q. FE_T ≤ E_{P_f}[p_r] + L/(L/‖p_f‖_∞ + B e^{−δ₂/c}), T > 0, (b, δ₂) = worst_leak.
 
     L = b·max_{P_f>0} p^{1/T}; c = (1−γ)ρ with ρ = P_r(P_f = 0); B = ρ exp E[log(q/P_r)], the mean
     over the retain data outside the forget support (B = 0 where there are none).
     Disjoint supports, both uniform: equality for the worst classifier, whatever γ, δ, h, T.
+
+    "split": where all forget data are as likely under p_r as e > 0, what overshoots there
+    cannot undershoot: with θ the share that does, E_{P_f}[p_r] + max_θ [leak(θ) − 2θe].
     """
-    mixture = terms.mixture
-    xp = namespace(mixture.retain)
-    prior = min(terms.forget_mean(log_sigmoid(bayes_log_odds(mixture))), 1.0)
-    outside = mixture.forget == 0
-    zero = xp.zeros_like(mixture.retain)
-    mass = xp.where(outside, mixture.retain, zero)
-    rho = float(xp.sum(mass))
-    retained = (1 - terms.gamma) * rho
-    b, rest = worst_leak(prior, terms.gamma, retained, terms.excess_risk)
-    seen = mixture.forget > 0
-    top = float(xp.max(xp.where(seen, mixture.log_density, xp.full_like(zero, -xp.inf))))
-    log_leak = top / terms.temperature + (math.log(b) if b > 0 else -math.inf)
-    log_rest = -math.inf
-    if rho > 0 and math.isfinite(rest):
-        kept = mass > 0
-        ratio = xp.where(kept, terms.log_tempered, zero) - xp.where(kept, mixture.log_retain, zero)
-        log_rest = float(xp.sum(xlogy(mass, ratio))) / rho + math.log(rho) - rest / retained
-    value = terms.retain_on_forget
-    if log_leak > -math.inf:
-        joint = xp.asarray([log_leak - math.log(terms.forget_sup), log_rest], dtype=zero.dtype)
-        value += math.exp(log_leak - float(logsumexp(joint)))
-    named = {"leak": b, "retain_risk": rest, "retain_on_forget": terms.retain_on_forget}
-    return (Bound("Q", "forget_error", "upper", value, named),)
+    leakage = Leakage(terms)
+    b, rest = leakage.split(1.0)
+    truth, floor = terms.retain_on_forget, leakage.retain_floor
+    named = {"leak": b, "retain_risk": rest, "retain_on_forget": truth}
+    found = [Bound("Q", "forget_error", "upper", truth + leakage.leak(), named)]
+    if floor > 0:
+        value = truth + _largest(leakage.leak, 2 * floor)
+        named = named | {"retain_floor": floor}
+        found.append(Bound("Q", "forget_error", "upper", value, named, "split"))
+    return tuple(found)

@@ -11,7 +11,7 @@ from t3theory._xp import Array, logsumexp, namespace
 from t3theory.classifier import bayes_log_odds
 from t3theory.mixture import Mixture
 
-__all__ = ["gap_bound", "kl_inverse", "local_pinsker", "weighted_gap_bound"]
+__all__ = ["exp_or_inf", "gap_bound", "kl_inverse", "local_pinsker", "weighted_gap_bound"]
 
 
 def local_pinsker(a: float, k: float) -> float:
@@ -65,9 +65,9 @@ def weighted_gap_bound(mixture: Mixture, log_weight: Array, excess_risk: float) 
     overlap = float(logsumexp(log_p + 2 * log_w + log_variance))
     top = float(xp.max(xp.where(seen, log_weight, minus_inf)))
     log_risk = math.log(excess_risk)
-    slow = _exp((second + log_risk - math.log(2)) / 2)
-    fast = _exp((overlap + log_risk + math.log(2)) / 2) + _exp(top + log_risk)
-    return min(slow, fast, _exp(float(logsumexp(log_p + log_w))))
+    slow = exp_or_inf((second + log_risk - math.log(2)) / 2)
+    fast = exp_or_inf((overlap + log_risk + math.log(2)) / 2) + exp_or_inf(top + log_risk)
+    return min(slow, fast, exp_or_inf(float(logsumexp(log_p + log_w))))
 
 
 def kl_inverse(a: float, k: float, upper: bool = True) -> float:
@@ -137,6 +137,6 @@ def _part(p: float, q: float) -> float:
     return p * (u - (math.log(q) - math.log(p)))
 
 
-def _exp(x: float) -> float:
+def exp_or_inf(x: float) -> float:
     """exp(x), inf where it overflows."""
     return math.exp(x) if x < 709 else math.inf

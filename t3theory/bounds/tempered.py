@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from t3theory._xp import namespace
+from t3theory._xp import log_sigmoid, logsumexp, namespace
 from t3theory.bounds.bound import Bound
-from t3theory.bounds.pinsker import weighted_gap_bound
+from t3theory.bounds.pinsker import exp_or_inf, weighted_gap_bound
 from t3theory.bounds.terms import Terms
+from t3theory.classifier import bayes_log_odds
 
 __all__ = ["forget_bounds", "retain_bounds", "retain_weight_bound", "tempered_sup"]
 
@@ -22,12 +23,14 @@ def tempered_sup(forget_sup: float, gamma: float, temperature: float) -> float:
 
 
 def forget_bounds(terms: Terms) -> tuple[Bound, ...]:
-    """G. FE_T ≤ FB_T + [γ^{1/T−1}‖p_f‖_∞^{1/T} Δ + E_{P_f}[p̂^(T)] D_N] / N*, in four forms.
+    """G. FE_T ≤ FB_T + [γ^{1/T−1}‖p_f‖_∞^{1/T} Δ + E_{P_f}[p̂^(T)] D_N] / N*, in six forms.
 
     * "slow": Δ = √(δ/2) and D_N = μ(P>0)^{1−1/T}(δ/2)^{1/max(2,T)}, with p̂ as it came out;
     * "fast": Δ and D_N through D;
     * "a priori": no p̂: E_{P_f}[p*^(T)] in its place and N̂ ≥ its floor in place of N*;
-    * "weighted": the same with D's weighted form in place of the norms.
+    * "weighted": the same with D's weighted form in place of the norms;
+    * "centred": the two terms together, so that what raises f everywhere costs nothing;
+    * "through H": ‖p_f‖_∞ √(2R) with R the least of H, at T > 1 (at T = 1 it is C).
     """
     sup = tempered_sup(terms.forget_sup, terms.gamma, terms.temperature)
     floor, star = terms.normaliser_floor, terms.oracle_normaliser
@@ -54,7 +57,73 @@ def forget_bounds(terms: Terms) -> tuple[Bound, ...]:
     found.append(bound("a priori", sup * terms.gap, mass, terms.holder_gap, floor))
     leak = min(sup * terms.gap, _forget_gap(terms))
     found.append(bound("weighted", leak, mass, terms.normaliser_gap, floor))
+    spread = centred_gap(terms)
+    value = terms.forget_bias + spread / floor if floor > 0 else math.inf
+    parts = named | {"centred_gap": spread, "normaliser": floor}
+    found.append(Bound("G", "forget_error", "upper", value, parts, "centred"))
+    if terms.temperature > 1:
+        found.append(_through_retain_error(terms))
     return tuple(found)
+
+
+def _through_retain_error(terms: Terms) -> Bound:
+    """FE_T ≤ ‖p_f‖_∞ √(2R), R the least of H: Pinsker, which at T = 1 is C."""
+    retain = min(bound.value for bound in retain_bounds(terms))
+    value = terms.forget_sup * math.sqrt(2 * retain)
+    named = {"retain_error": retain, "forget_density_sup": terms.forget_sup}
+    return Bound("G", "forget_error", "upper", value, named, "through H")
+
+
+def centred_gap(terms: Terms) -> float:
+    """E_{P_f}|p^{1/T}(f−f*) − p*(N̂−N*)| ≤ max_m [√(2φ(m)δ) + δ max(w + m v)], 0 ≤ m ≤ M.
+
+    φ(m) = A − 2m(K − ρ(M−m)) + m²C, with w = p_f p^{1/T−1}, v = p^{1/T−1}, M = E_{P_f}[p*^(T)];
+    A, K, C = E_P[(w², wv, v²) f*(1−f*)] and ρ = N* max_{P_f>0} v(1−f*).
+    """
+    mixture = terms.mixture
+    if terms.excess_risk == 0:
+        return 0.0
+    xp = namespace(mixture.retain)
+    none = xp.full_like(mixture.retain, -xp.inf)
+    odds, forget = bayes_log_odds(mixture), mixture.forget > 0
+    log_v = xp.where(mixture.probabilities > 0, terms.log_flattening, none)
+    log_w = xp.where(forget, mixture.log_forget_density + terms.log_flattening, none)
+    log_variance = mixture.log_probabilities + log_sigmoid(odds) + log_sigmoid(-odds)
+    # all in units of the largest w, so that no square overflows
+    log_top = float(xp.max(log_w))
+    log_w, log_u = log_w - log_top, log_v - log_top
+    moments = [
+        exp_or_inf(float(logsumexp(log_variance + x)))
+        for x in (log_w + log_w, log_w + log_u, log_u + log_u)
+    ]
+    log_rise = xp.where(forget, log_v + log_sigmoid(-odds), none)
+    rise = exp_or_inf(terms.log_oracle_normaliser + float(xp.max(log_rise)) - 2 * log_top)
+    top = exp_or_inf(float(xp.max(log_u)))
+    spread = _over_means((*moments, rise), top, terms.oracle_on_forget, terms.excess_risk)
+    return exp_or_inf(log_top + math.log(spread))
+
+
+def _over_means(
+    moments: tuple[float, ...], top: float, mass: float, excess_risk: float, cells: int = 32
+) -> float:
+    """An upper bound on max_{0≤m≤M} √(2φ(m)δ) + δ(1 + m max v), cell by cell.
+
+    On each cell the first part is bounded by its largest value there (φ is a parabola) and the
+    second by its value at the right end.
+    """
+    square, cross, other, rise = moments
+    if not all(map(math.isfinite, (*moments, top * mass, rise * mass * mass, other * mass * mass))):
+        return math.inf
+    curve, slope = other - 2 * rise, -2 * (cross - rise * mass)
+    best = 0.0
+    for i in range(cells):
+        low, high = mass * i / cells, mass * (i + 1) / cells
+        points = [low, high]
+        if curve < 0:
+            points.append(min(max(-slope / (2 * curve), low), high))
+        second = max(square + slope * m + curve * m * m for m in points)
+        best = max(best, math.sqrt(2 * second * excess_risk) + excess_risk * (1 + high * top))
+    return best
 
 
 def _forget_gap(terms: Terms) -> float:
