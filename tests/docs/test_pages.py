@@ -74,6 +74,12 @@ def test_every_page_can_be_reached_from_the_readme():
     assert {p for p in PAGES if p.name != "CHANGELOG.md"} | set(NOTEBOOKS) <= found
 
 
+def test_the_readme_is_read_in_ten_minutes():
+    text = re.sub(r"^\|[^\n]*$|^```.*?^```$", "", prose(ROOT / "README.md"), flags=re.M | re.S)
+    # Technical prose is read at 150 words a minute or so; tables and code are looked at.
+    assert len(text.split()) < 10 * 150
+
+
 @every_page
 def test_files_that_are_named_exist(page):
     named = re.findall(rf"`((?:{'|'.join(OURS)})/[\w./-]*)`", prose(page))
