@@ -147,7 +147,7 @@ def ngram(vocabulary: int, length: int, order: int, generator: np.random.Generat
 
     Each symbol depends on the order − 1 before it; every row ~ Dirichlet(1, …, 1).
 
-    >>> ngram(3, 4, order=2, generator=np.random.default_rng(0)).sum().round(12)
+    >>> float(ngram(3, 4, order=2, generator=np.random.default_rng(0)).sum().round(12))
     1.0
     """
     law = np.ones(())
@@ -163,7 +163,7 @@ def hidden_markov(vocabulary: int, length: int, generator: np.random.Generator) 
 
     Half as many states as symbols; rows ~ Dirichlet(0.3, …): states that last and speak apart.
 
-    >>> hidden_markov(3, 4, np.random.default_rng(0)).sum().round(12)
+    >>> float(hidden_markov(3, 4, np.random.default_rng(0)).sum().round(12))
     1.0
     """
     states = max(2, vocabulary // 2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sims.families import gaussian, spike, zipf
+from sims.families import dirichlet, gaussian, nested, spike, zipf
 from t3theory.classifier import overlap
 from t3theory.exceptions import AssumptionError
 
@@ -53,9 +53,44 @@ def test_zipf_forgets_the_rarest():
     assert np.all(m.retain[m.forget > 0] <= m.retain[m.forget == 0].min())
 
 
+def test_several_spikes_fall_by_tens():
+    m = spike(1e4, 0.1, forget_atoms=6, spikes=3)
+    density = m.forget[-6:] / m.reference[-6:]
+    assert density == pytest.approx([1e4, 1e3, 1e2] * 2, rel=1e-14)
+    assert np.ptp(m.forget[-6:]) == 0
+
+
+def test_gaussian_components_share_the_mass_evenly():
+    one, three = gaussian(0.2, 0.1, 513, distance=2.0), gaussian(0.2, 0.1, 513, 1, 3, 2.0)
+    left, right = three.forget[:192].sum(), three.forget[321:].sum()  # beyond −1 and 1
+    # Five widths from each centre to the border between two: a tail of 3e-7.
+    assert [left, right] == pytest.approx([1 / 3] * 2, abs=1e-6)
+    assert float(three.forget_density_sup) == pytest.approx(
+        float(one.forget_density_sup) / 3, rel=1e-9
+    )
+
+
+def test_nested_forgets_a_part_of_the_retained():
+    m = nested(50.0, 0.2, retain_atoms=7)
+    assert np.ptp(m.retain / m.reference) <= 1e-15
+    assert float(m.forget_density_sup) == pytest.approx(50.0, rel=1e-15)
+    assert float(m.reference_mass) == pytest.approx(1.0, rel=1e-15)
+
+
+def test_dirichlet_alphabets_differ_by_generator():
+    a, b = (dirichlet(500, 0.1, np.random.default_rng(seed)) for seed in (0, 1))
+    assert not np.array_equal(a.retain, b.retain)
+    assert ((a.forget > 0).sum(), (b.forget > 0).sum()) == (8, 8)
+
+
 @pytest.mark.parametrize(
     ("make", "symbol"),
     [
+        (lambda: spike(10, 0.1, forget_atoms=2, spikes=3), "spikes"),
+        (lambda: nested(1.0, 0.1), "h"),
+        (lambda: gaussian(0.1, 0.1, components=0), "components"),
+        (lambda: dirichlet(10**15, 0.1, np.random.default_rng(0)), "atoms"),
+        (lambda: dirichlet(9, 0.1, np.random.default_rng(0), -1.0), "concentration"),
         (lambda: spike(0.5, 0.1), "h"),
         (lambda: spike(float("nan"), 0.1), "h"),
         (lambda: spike(10, 1.0), "gamma"),

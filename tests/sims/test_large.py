@@ -12,6 +12,7 @@ from sims.learners import random_of_risk
 from sims.measure import errors
 from t3theory._xp import log_sigmoid
 from t3theory.exceptions import AssumptionError
+from t3theory.mixture import Mixture
 
 TEMPERATURES = (1.0, 1.5, 4.0)
 
@@ -35,9 +36,30 @@ def test_threads_do_not_change_a_bit(monkeypatch):
     assert exact_errors(m, log_f, TEMPERATURES, 1) == exact_errors(m, log_f, TEMPERATURES, 4)
 
 
+def test_dense_forget_data_and_atoms_without_mass(monkeypatch):
+    monkeypatch.setattr(large, "_CHUNK", 64)
+    generator = np.random.default_rng(0)
+    retain, forget = generator.random((2, 500))
+    retain[::7] = 0
+    forget[::5] = 0  # every 35th atom has neither
+    m = Mixture(retain / retain.sum(), forget / forget.sum(), 0.3, generator.random(500) + 0.1)
+    log_odds = generator.standard_normal(500)
+    log_odds[::35] = -np.inf
+    for found in exact_errors(m, log_sigmoid(log_odds), TEMPERATURES):
+        expected = errors(m, log_odds, found.temperature)
+        # Sums of 500 terms of order 1.
+        assert found.retain_error == pytest.approx(expected["retain_error"], abs=1e-13)
+        assert found.forget_error == pytest.approx(expected["forget_error"], rel=1e-12)
+
+
 def test_mistakes_are_named():
     m = spike(10.0, 0.1, retain_atoms=2)
     with pytest.raises(AssumptionError, match="temperature must be positive"):
         exact_errors(m, np.zeros(m.size), [0.0])
+    for wrong in (np.nan, 0.1):
+        with pytest.raises(AssumptionError, match="log_f must be numbers ≤ 0"):
+            exact_errors(m, np.array([wrong, *[-1.0] * (m.size - 1)]), [1.0])
+    with pytest.raises(AssumptionError, match="temperatures must have at least one"):
+        exact_errors(m, np.zeros(m.size), [])
     with pytest.raises(AssumptionError, match="log_f must have shape"):
         exact_errors(m, np.zeros(3), [1.0])

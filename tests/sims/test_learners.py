@@ -8,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from sims import network as networks
 from sims.families import spike
-from sims.learners import draw, leaking, logistic, random_of_risk, tabular, train
+from sims.learners import draw, leaking, logistic, random_of_risk, tabular, train, worst
+from sims.measure import errors
+from sims.network import network
 from t3theory.classifier import excess_risk_of_log_odds
-from t3theory.exceptions import AssumptionError
+from t3theory.envelope import worst_case
+from t3theory.exceptions import AssumptionError, InputError
 from t3theory.samples import tabular_excess_risk
 
 
@@ -82,5 +86,34 @@ def test_impossible_risks_are_refused(delta):
 
 
 def test_unknown_learner_is_refused():
-    with pytest.raises(AssumptionError, match=r"^learner must be tabular or logistic"):
+    with pytest.raises(AssumptionError, match=r"^learner must be tabular, logistic or network"):
         train("oracle", spike(10.0, 0.1), 10, np.random.default_rng(0))
+
+
+def test_network_learns_and_then_learns_by_heart():
+    m = spike(100.0, 0.1, retain_atoms=16, forget_atoms=4, overlap=0.3)
+    counts = draw(m, 200, np.random.default_rng(0))
+    path = network(counts, [1, 100, 2000], np.random.default_rng(0))
+    risk = {k: float(excess_risk_of_log_odds(m, f)) for k, f in path.items()}
+    assert risk[100] < risk[1]
+    assert risk[2000] > risk[100], "two hundred draws, two thousand steps: it overfits"
+    again = network(counts, [100], np.random.default_rng(0))
+    assert np.array_equal(again[100], path[100])
+
+
+def test_network_without_torch_says_so(monkeypatch):
+    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="learner: network needs torch"):
+        network(np.ones((2, 3)), [1], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_worst_attains_what_is_certified(temperature):
+    m = spike(1e3, 0.1, retain_atoms=8, overlap=0.1)
+    found = errors(m, worst(m, 0.01, temperature), temperature)
+    certificate = worst_case(m, 0.01, temperature)
+    assert found["excess_risk"] <= 0.01 * (1 + 1e-9)
+    # From f to its log-odds and back costs a few roundings of f next to 1.
+    assert found["forget_error"] == pytest.approx(certificate.lower, rel=1e-6)
+    other = errors(m, random_of_risk(m, 0.01, np.random.default_rng(0)), temperature)
+    assert other["forget_error"] < certificate.lower

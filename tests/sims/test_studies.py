@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from figures import fig_dimension_and_overlap as overlaps
 from figures import fig_forget_error_vs_concentration as concentration
 from figures import fig_necessity as necessity
+from figures import fig_optimal_temperature as best
+from figures import fig_pareto as fronts
 from sims.run import run_study
 
 
@@ -58,3 +61,34 @@ def test_tempering_buys_forget_error_with_retain_error():
             (v["forget_error"] for v in of_seed), reverse=True
         )
         assert [v["retain_error"] for v in of_seed] == sorted(v["retain_error"] for v in of_seed)
+
+
+def test_overlap_slows_the_rate_in_delta():
+    records = run_study("dimension_and_overlap", overrides={"dimension": 1})
+    found = overlaps.slopes(records)
+    # √δ where the two coincide; apart, the overlap is of the size of the largest δ's.
+    assert found[1, 0.0].value < found[1, 4.0].value
+    for record in records:
+        values = record["values"]
+        assert values["forget_error"] <= values["forget_error_certified"] * (1 + 1e-9)
+        assert values["forget_error_attained"] <= values["forget_error_certified"]
+
+
+def test_the_closed_form_finds_the_best_temperature():
+    records = run_study("optimal_temperature", overrides={"seeds": 1})
+    low, high = best.prediction_error(records)
+    # Exact up to O(1/h), which is a tenth at the least h.
+    assert 0.9 <= low <= high <= 1.1
+    hot = [r["values"] for r in records if r["config"]["h"] == 1e6]
+    assert all(v["forget_error_worst"] < v["forget_error_worst_guidance"] for v in hot)
+    assert all(v["forget_error_learnt"] <= v["forget_error_learnt_guidance"] for v in hot)
+
+
+def test_fronts_are_not_beaten():
+    records = run_study("pareto", overrides={"h": 1e4, "seeds": 2})
+    points = [(r.value, f.value) for r, f, _ in fronts.front(records)]
+    assert points == sorted(points)
+    assert [f for _, f in points] == sorted((f for _, f in points), reverse=True)
+    tempered = fronts.front([r for r in records if r["config"]["guidance_scale"] == 1])
+    for retain, forget, _ in tempered:
+        assert any(a <= retain.value and b <= forget.value for a, b in points)

@@ -1,0 +1,64 @@
+"""Bigrams of text: counted as they stand, computed anew when the text changes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from sims.run import run_study
+from sims.text import bigrams, generated, read
+from t3theory.exceptions import InputError
+
+FEW = {"n": 100, "seeds": 1, "temperature": 1}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, answers in (("retain90", ["A cat sat.", "A dog sat."]), ("forget10", ["My cat."])):
+        rows = [json.dumps({"question": "Who?", "answer": a}) + "\n" for a in answers]
+        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
+    return tmp_path
+
+
+def test_words_and_pairs(folder):
+    retain, forget = (read(folder / f"{name}.jsonl") for name in ("retain90", "forget10"))
+    assert retain[0] == ["who", "?", "a", "cat", "sat", "."]
+    m = bigrams(retain, forget, 0.1)
+    # Who ?, ? a, a cat, cat sat, sat ., a dog, dog sat of the one; ? my, my cat, cat . besides.
+    assert m.size == 10
+    assert m.retain.tolist() == [0.2, 0.2, 0.1, 0.1, 0.2, 0.1, 0.1, 0, 0, 0]
+    assert m.forget.tolist() == [0.25, *[0] * 6, 0.25, 0.25, 0.25]
+    assert float(m.forget_density_sup) == 2.5
+
+
+def test_generated_text_holds_its_forget_sentences_ten_times():
+    retain, forget = generated(np.random.default_rng(0))
+    assert (len(retain), len(forget)) == (400, 50)
+    assert len({tuple(sentence) for sentence in forget}) == 5
+
+
+def test_a_changed_text_is_computed_anew(folder, tmp_path):
+    overrides = FEW | {"text": str(folder)}
+    out = tmp_path / "records.jsonl"
+    (before,) = run_study("text_bigrams", out=out, overrides=overrides)
+    with (folder / "forget10.jsonl").open("a") as file:
+        file.write(json.dumps({"question": "And?", "answer": "My own cat."}) + "\n")
+    (after,) = run_study("text_bigrams", out=out, overrides=overrides)
+    assert after["values"]["atoms"] > before["values"]["atoms"]
+
+
+def test_missing_texts_are_named_before_any_work(folder, monkeypatch):
+    monkeypatch.setattr("sims.run.run_cell", lambda cell: pytest.fail("work started"))
+    (folder / "forget10.jsonl").unlink()
+    with pytest.raises(InputError, match=r"text: expected a file .*forget10\.jsonl"):
+        run_study("text_bigrams", overrides=FEW | {"text": str(folder)})
+
+
+def test_broken_rows_are_named(folder):
+    (folder / "forget10.jsonl").write_text('{"question": "Who?"}\n')
+    with pytest.raises(InputError, match=r"forget10\.jsonl:1: expected a row with question"):
+        run_study("text_bigrams", overrides=FEW | {"text": str(folder)})
+    with pytest.raises(InputError, match="forget: expected at least two symbols"):
+        bigrams([["a", "b"]], [["a"]], 0.1)
