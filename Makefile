@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 SCALE  ?= mini
 DATA   ?= mini
 
-.PHONY: reproduce test lint docs clean help
+.PHONY: reproduce test lint docs mutation clean help
 
 help:            ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -29,8 +29,13 @@ lint: $(VENV)/.ready        ## what can be checked without running anything
 docs: $(VENV)/.ready        ## the API reference and the notebooks, run, as pages in build/docs
 	$(BIN)/python docs/build.py
 
+mutation: $(VENV)/.ready    ## mutants of the estimator, the errors and the bounds: those no test notices
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,mutation]'
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 clean:           ## remove the environment, all runs and the pages
-	rm -rf $(VENV) runs build
+	rm -rf $(VENV) runs mutants build
 
 # One installation, renewed when the packaging changes.
 $(VENV)/.ready: pyproject.toml constraints.txt
