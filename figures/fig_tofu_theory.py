@@ -21,7 +21,8 @@ _BOUNDS = {"forget_error": "CEG", "retain_error": "BH"}
 
 def _curves(records: Records) -> dict[float, list[Records]]:
     """Temperature -> records of each concentration, from the flattest spike to the sharpest."""
-    by_temperature = group(records, lambda r: r["config"]["temperature"])
+    flattened = (r for r in records if "epochs" not in r["config"])
+    by_temperature = group(flattened, lambda r: r["config"]["temperature"])
     return {
         t: list(group(found, lambda r: -r["config"]["spike"]).values())
         for t, found in by_temperature.items()
@@ -47,6 +48,7 @@ def build(records: Records) -> Figure:
         labels = ("forget error (density)", "retain error (nats)")
         for axes, quantity, label in zip(panels, _BOUNDS, labels, strict=True):
             ends = [_draw(axes, t, found, quantity, colours[t]) for t, found in curves.items()]
+            _draw_epochs(axes, records, quantity, colours)
             axes.set(xscale="log", yscale="log", ylabel=label)
             axes.set_xlabel("concentration h = ‖p$_f$‖$_∞$")
             style.finish(axes, ends)
@@ -67,6 +69,15 @@ def _draw(
     return x[-1], y[-1], f"T = {temperature:g}", colour
 
 
+def _draw_epochs(axes: Axes, records: Records, quantity: str, colours: Mapping[float, str]) -> None:
+    """Open squares: the full model after fewer epochs, its spike as it is."""
+    for r in records:
+        t = r["config"]["temperature"]
+        if "epochs" in r["config"] and t in colours:
+            place = r["values"]["h"], r["values"][quantity]
+            axes.plot(*place, "s", color=colours[t], markerfacecolor="white", markeredgewidth=0.7)
+
+
 def caption(records: Records) -> str:
     """What is seen: exponents of the forget error in h, and how far below the bounds it is."""
     config, curves = records[0]["config"], _curves(records)
@@ -80,6 +91,6 @@ def caption(records: Records) -> str:
         f"The mixtures that the retain and the full model of {config['data']} (scale "
         f"{config['scale']}) span in contexts of forget answers, the full model's law flattened to "
         f"move h, with the trained head as the classifier (δ = {risk:.3g} nats at the sharpest). "
-        f"Points are measured, dashes the least of bounds B, C, E, G, H. Forget error grows as "
+        f"Points are measured, open squares with the full model of earlier epochs, dashes the least of bounds B, C, E, G, H. Forget error grows as "
         f"{'; '.join(slopes)}. Measured over bound: at most {max(used):.2g}."
     )

@@ -134,7 +134,8 @@ class ExperimentConfig:
     `seeds` are reported; settings are chosen on `tuning_seed`, which is none of them.
     `methods` are the methods of `TILTS` and `BASELINES` that are run, and `attacks`, of
     `ATTACKS`, what each of them is put to. `blind` are the methods that are also measured under
-    the setting chosen without a retain model: trained baselines once more.
+    the setting chosen without a retain model: trained baselines once more. `memorisation` are
+    epochs of the full model at which the first seed's concentration is measured.
     """
 
     name: str
@@ -149,6 +150,7 @@ class ExperimentConfig:
     methods: tuple[str, ...] = TILTS + BASELINES
     attacks: tuple[str, ...] = ATTACKS
     blind: tuple[str, ...] = ()
+    memorisation: tuple[int, ...] = ()
 
     @property
     def tilts(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,7 @@ def pretrain(
     seed: int,
     checkpoint: Path | None = None,
     key: str = "",
+    on_epoch: Callable[[int], None] | None = None,
 ) -> float:
     """Train `model` on the answers of `rows`, in place; each epoch is a line of the log.
 
@@ -187,6 +188,7 @@ def pretrain(
         checkpoint: file to go on from and to write every `checkpoint_epochs` epochs.
         key: what decides the result besides these arguments; a checkpoint of another key is
             not taken up.
+        on_epoch: called after every epoch with the epochs done; it may evaluate the model.
     Returns:
         mean loss of the last epoch, nats a token (nan if there was nothing left to do).
     Raises:
@@ -218,5 +220,8 @@ def pretrain(
         _LOG.info("epoch %d of %d: %.3f nats a token", epoch + 1, settings.epochs, mean)
         if checkpoint is not None and (epoch + 1) % settings.checkpoint_epochs == 0:
             save_checkpoint(checkpoint, model, optimizer, epoch + 1, key)
+        if on_epoch is not None:
+            on_epoch(epoch + 1)
+            model.train()
     model.eval()
     return mean

@@ -15,6 +15,7 @@ _PLACES = (
     "lm/*/eval/*/records.jsonl",
     "lm/tune/*.jsonl",
     "lm/*/theory.jsonl",
+    "lm/*/memorisation.jsonl",
     "lm/*/*.robustness.jsonl",
     "lm/*/*.blind.jsonl",
     "lm/*/head_cost.jsonl",

@@ -31,6 +31,7 @@ MODULES = {
     "measure_blind": "llm.stages.blind",
     "measure_robustness": "llm.robustness.measure",
     "measure_theory": "llm.closing_the_loop",
+    "measure_memorisation": "llm.memorisation",
     "measure_cost": "llm.costs",
 }
 """Stage -> the module it is in."""

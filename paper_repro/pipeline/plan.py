@@ -87,6 +87,13 @@ class _Experiment:
             )  # fmt: skip
         for seed in self.config.seeds:
             yield from self._bases(seed)
+            if seed == self.config.seeds[0] and self.config.memorisation:
+                yield self._cell(
+                    f"lm.{seed}.memorisation", "measure_memorisation", "base", "head", "evaluation",
+                    "memorisation", out=f"lm/{seed}/memorisation.jsonl",
+                    needs=("lm.tokenizer", f"lm.{seed}.retain"), seed=seed,
+                    tokenizer="lm/tokenizer", retain=self._at(seed, "retain"),
+                )  # fmt: skip
             yield from self._evaluations(seed)
 
     def _bases(self, seed: int) -> Iterator[Cell]:
@@ -202,15 +209,21 @@ class _Experiment:
         return tuple(f"lm.{seed}.{part}" for part in parts)
 
 
-_MAKERS = {"llm.evaluation": ".eval.", "llm.theory": ".theory", "llm.spike": ".theory"}
+_MAKERS = {
+    "llm.evaluation": (".eval.",),
+    "llm.theory": (".theory",),
+    "llm.spike": (".theory", ".memorisation"),
+}
 """Kind of records -> what the names of the cells that make them have in common."""
 
 
 def _figures(cells: list[Cell]) -> Iterator[Cell]:
     for name in FIGURES:
         kind = FIGURES[name].KIND
-        part = _MAKERS.get(kind)
-        needs = tuple(c.name for c in cells if c.name == kind or (part and part in c.name))
+        parts = _MAKERS.get(kind, ())
+        needs = tuple(
+            c.name for c in cells if c.name == kind or any(part in c.name for part in parts)
+        )
         if not needs:
             raise InputError(f"figure {name}: no cell makes records of kind {kind!r}")
         soft = kind.startswith("llm.")

@@ -16,6 +16,7 @@ from llm.stages import (
     fit_heads,
     measure_blind,
     measure_cost,
+    measure_memorisation,
     measure_robustness,
     measure_theory,
     train_base,
@@ -31,6 +32,7 @@ from t3theory.records import read_records
 SCALE = """
 seeds = [0]
 tuning_seed = 1
+memorisation = [3, 12]
 blind = ["guidance", "tempering", "t3", "t3-prior", "t3-gated", "t3-soft", "npo"]
 [data]
 forget_authors = 1
@@ -178,6 +180,15 @@ def test_theory_and_costs_leave_their_records(run):
     [cost] = read_records(out / "head_cost.jsonl", "llm.cost")
     assert cost["config"]["stage"] == "fit_heads"
     assert 0 < cost["provenance"]["timings"]["caching"] < cost["provenance"]["seconds"]
+
+
+def test_memorising_concentrates_the_forget_law(run):
+    config, out = run
+    file = out / "memorisation.jsonl"
+    measure_memorisation(config, "mini", 0, out / "tokenizer", out / "retain", file)
+    records = read_records(file, "llm.spike")
+    assert [r["config"]["epochs"] for r in records] == [3, 3, 12, 12]
+    assert records[0]["values"]["h"] < records[2]["values"]["h"]
 
 
 def test_every_attack_leaves_its_record(run):
