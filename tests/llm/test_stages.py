@@ -32,7 +32,7 @@ from t3theory.records import read_records
 SCALE = """
 seeds = [0]
 tuning_seed = 1
-memorisation = [3, 12]
+memorisation = [1, 12]
 blind = ["guidance", "tempering", "t3", "t3-prior", "t3-gated", "t3-soft", "npo"]
 [data]
 forget_authors = 1
@@ -187,7 +187,7 @@ def test_memorising_concentrates_the_forget_law(run):
     file = out / "memorisation.jsonl"
     measure_memorisation(config, "mini", 0, out / "tokenizer", out / "retain", file)
     records = read_records(file, "llm.spike")
-    assert [r["config"]["epochs"] for r in records] == [3, 3, 12, 12]
+    assert [r["config"]["epochs"] for r in records] == [1, 1, 12, 12]
     assert records[0]["values"]["h"] < records[2]["values"]["h"]
 
 
