@@ -14,7 +14,6 @@ from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import xlogy
 
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
@@ -118,7 +117,8 @@ def _first_pass(
     if math.isnan(found[0, 1]):  # 0 · log 0
         found[0, 1] = np.where(retain > 0, retain * tilt, 0.0).sum()
     bayes = (1 - mixture.gamma) * retain[here] / joint[here]
-    found[0, 2] = xlogy(retain[here], bayes).sum()
+    # Where P_r = 0 the term is 0; xlogy would take twenty times a logarithm's time.
+    found[0, 2] = retain[here] @ np.log(np.where(bayes > 0, bayes, 1.0))
     weight = np.empty_like(log_p)
     for i, b in enumerate(inverse):
         found[1, i] = _power(density, log_p, b, weight) @ tilted
@@ -148,7 +148,7 @@ def _second_pass(
     weight, scaled = np.empty_like(log_p), np.empty_like(log_p)
     for i, b in enumerate(inverse):
         np.multiply(_power(density, log_p, b, weight), tilted, out=scaled)
-        scaled /= normaliser[i]
+        scaled *= 1 / normaliser[i]
         scaled -= wanted
         np.abs(scaled, out=scaled)
         found[0, i] = scaled.sum()
