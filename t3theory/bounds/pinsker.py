@@ -79,29 +79,35 @@ def kl_inverse(a: float, k: float, upper: bool = True) -> float:
     >>> round(kl_inverse(0.0, 0.1), 6), round(kl_inverse(0.5, 0.02, upper=False), 6)
     (0.095163, 0.400992)
     """
-    if not upper:  # by symmetry, and without 1 − b, which would round small ends away
-        return min(a, _sigmoid(-_inverse_log_odds(1 - a, k))) if a < 1 else _down(math.exp(-k))
+    # 1 − a beside a: formed from each other by the callee, the smaller would lose its digits.
+    if upper:
+        return max(a, _sigmoid(_inverse_log_odds(a, 1 - a, k))) if a > 0 else _up(-math.expm1(-k))
+    return min(a, _sigmoid(-_inverse_log_odds(1 - a, a, k))) if a < 1 else _down(math.exp(-k))
+
+
+def _inverse_log_odds(a: float, co: float, k: float) -> float:
+    """The log-odds of the largest b with kl(a‖b) ≤ k, by bisection: the KL increases from a on.
+
+    co = 1 − a, both positive or the ends: 750 stands for a b that rounds to 1, 1 − b to 0.
+    """
+    if co == 0 or k == math.inf:
+        return _END
     if a == 0:
-        return _up(-math.expm1(-k))
-    return max(a, _sigmoid(_inverse_log_odds(a, k)))
-
-
-def _inverse_log_odds(a: float, k: float) -> float:
-    """The log-odds of the largest b with kl(a‖b) ≤ k, by bisection: the KL increases from a on."""
-    if a >= 1 or k == math.inf:
-        return math.inf
-    if a <= 0:
-        return k + math.log(-math.expm1(-k)) if k > 0 else -math.inf
-    low = math.log(a) - math.log1p(-a)
-    entropy = a * math.log(a) + (1 - a) * math.log1p(-a)
+        return k + math.log(-math.expm1(-k)) if k > 0 else -_END
+    log_a = math.log(a) if a < co else math.log1p(-co)
+    log_co = math.log(co) if co < a else math.log1p(-a)
     # −(1−a) log(1−b) ≤ k − entropy bounds the log-odds of b
-    high = max((k - entropy) / (1 - a) + 1, low + 1)
+    low = log_a - log_co
+    high = min(max((k - a * log_a - co * log_co) / co + 1, low + 1), _END)
     for _ in range(200):
         middle = (low + high) / 2
         if middle in (low, high):
             break
-        low, high = (middle, high) if _kl_from(a, middle) <= k else (low, middle)
+        low, high = (middle, high) if _kl_from(a, co, middle) <= k else (low, middle)
     return high
+
+
+_END = 750.0
 
 
 def _sigmoid(x: float) -> float:
@@ -118,11 +124,9 @@ def _down(b: float) -> float:
     return max(0.0, math.nextafter(b, 0.0))
 
 
-def _kl_from(a: float, x: float) -> float:
+def _kl_from(a: float, co: float, x: float) -> float:
     """kl(a‖σ(x)) = a·φ(r) + (1−a)·φ(r'), without cancellation near σ(x) = a."""
-    b = 1 / (1 + math.exp(-x)) if x > -700 else 0.0
-    c = 1 / (1 + math.exp(x)) if x < 700 else 0.0
-    return _part(a, b) + _part(1 - a, c)
+    return _part(a, _sigmoid(x)) + _part(co, _sigmoid(-x))
 
 
 def _part(p: float, q: float) -> float:

@@ -126,6 +126,7 @@ ATTAINED = [
     ("G", "fast", small_leak, 1.0, 0.99),
     ("G", "weighted", small_leak, 4.0, 0.99),
     ("G", "centred", small_leak, 4.0, 0.99),
+    ("G", "through H", spread, 2.0, 0.99),
     ("G", "centred", halves, 1.0, 0.99),
     ("G", "centred", halves, 3.0, 0.99),
     ("Q", "split", shared, 8.0, 0.99),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,9 +12,16 @@ from strategies import instances
 
 from t3theory import Mixture, excess_risk
 from t3theory.bounds import evaluate, guarantee
-from t3theory.bounds.pinsker import kl_inverse, weighted_gap_bound
+from t3theory.bounds.pinsker import (
+    exp_or_inf,
+    gap_bound,
+    kl_inverse,
+    local_pinsker,
+    weighted_gap_bound,
+)
 from t3theory.bounds.terms import Terms
 
+mpmath.mp.dps = 50
 APART = Mixture([0.5, 0.5, 0.0], [0.0, 0.0, 1.0], 0.1, [1e-4, 1e-4, 1e-4])
 
 
@@ -105,3 +113,56 @@ def test_which_statements_apply():
     # a classifier that is surely wrong somewhere has infinite risk: only the lower bound is left
     assert {b.letter for b in evaluate(APART, np.asarray([1.0, 1.0, 1.0]), 2.0)} == {"F"}
     assert all(not b.needs_classifier for b in guarantee(APART, 0.1))
+
+
+def test_gaps_by_hand():
+    assert local_pinsker(0.2, 0.02) == pytest.approx(math.sqrt(2 * 0.2 * 0.8 * 0.02) + 0.02)
+    assert local_pinsker(0.0, 0.3) == 0.3
+    assert gap_bound(0.25, 0.02) == pytest.approx(0.1)  # Pinsker: √0.01
+    assert gap_bound(0.01, 0.02) == pytest.approx(0.04)  # local: √(0.0004) + 0.02
+    assert gap_bound(0.25, 8.0) == 1.0
+    assert gap_bound(0.0, 0.0) == 0.0
+
+
+@pytest.mark.parametrize("k", [1e-300, 1e-12, 0.3, 40.0, 800.0])
+def test_kl_inverse_is_rounded_outwards_at_the_ends(k):
+    """a = 0 gives 1 − e^{−k} from above, a = 1 gives e^{−k} from below, each by at most two steps."""
+    k_big = mpmath.mpf(k)
+    high, low = kl_inverse(0.0, k), kl_inverse(1.0, k, upper=False)
+    assert min(-mpmath.expm1(-k_big), 1) <= high <= min(-mpmath.expm1(-k_big) * (1 + 5e-16), 1)
+    assert mpmath.exp(-k_big) * (1 - 5e-16) - mpmath.mpf(5e-324) <= low <= mpmath.exp(-k_big)
+    assert (kl_inverse(0.0, k, upper=False), kl_inverse(1.0, k)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("a", [1e-300, 1e-9, 0.02, 0.5, 0.9, 1 - 1e-12])
+@pytest.mark.parametrize("k", [1e-9, 1e-2, 0.5, 3.0, 100.0])
+def test_kl_inverse_against_fifty_digits(a, k):
+    """The root itself, by the KL at its neighbours 1e-12 to either side (of b or of 1 − b)."""
+
+    def kl(b: mpmath.mpf) -> mpmath.mpf:
+        x = mpmath.mpf(a)
+        return x * mpmath.log(x / b) + (1 - x) * mpmath.log((1 - x) / (1 - b))
+
+    width = mpmath.mpf(1e-12)
+    high = mpmath.mpf(kl_inverse(a, k))
+    if high < 1 - 1e-9:  # nearer to 1 a float has no digits left for 1 − b
+        step = width * (high + mpmath.sqrt(high * mpmath.mpf(k)) * 1e-3)
+        assert kl(high - step) <= k <= kl(high + step)
+    low = mpmath.mpf(kl_inverse(a, k, upper=False))
+    if low > 0:
+        assert kl(low * (1 + width * 10)) <= k <= kl(low * (1 - width * 10))
+
+
+def test_everything_is_within_no_bound_and_nothing_within_none():
+    for a in (0.0, 0.3, 1.0):
+        assert kl_inverse(a, math.inf) == 1.0
+        assert kl_inverse(a, math.inf, upper=False) == 0.0
+        assert kl_inverse(a, 0.0) == pytest.approx(a, rel=1e-15)
+        assert kl_inverse(a, 0.0, upper=False) == pytest.approx(a, rel=1e-15)
+
+
+def test_exponential_saturates():
+    assert exp_or_inf(1.0) == math.e
+    assert exp_or_inf(-800.0) == 0.0
+    assert exp_or_inf(709.5) == exp_or_inf(1e6) == math.inf
+    assert exp_or_inf(708.9) < math.inf
