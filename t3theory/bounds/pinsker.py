@@ -81,8 +81,12 @@ def kl_inverse(a: float, k: float, upper: bool = True) -> float:
     """
     # 1 − a beside a: formed from each other by the callee, the smaller would lose its digits.
     if upper:
-        return max(a, _sigmoid(_inverse_log_odds(a, 1 - a, k))) if a > 0 else _up(-math.expm1(-k))
-    return min(a, _sigmoid(-_inverse_log_odds(1 - a, a, k))) if a < 1 else _down(math.exp(-k))
+        if a == 0:
+            return math.nextafter(-math.expm1(-k), 1)
+        return max(a, _sigmoid(_inverse_log_odds(a, 1 - a, k)))
+    if a == 1:
+        return math.nextafter(math.exp(-k), 0)
+    return min(a, _sigmoid(-_inverse_log_odds(1 - a, a, k)))
 
 
 def _inverse_log_odds(a: float, co: float, k: float) -> float:
@@ -114,14 +118,6 @@ def _sigmoid(x: float) -> float:
     if x < -700:
         return 0.0
     return 1 / (1 + math.exp(-x))
-
-
-def _up(b: float) -> float:
-    return min(1.0, math.nextafter(b, 1.0))
-
-
-def _down(b: float) -> float:
-    return max(0.0, math.nextafter(b, 0.0))
 
 
 def _kl_from(a: float, co: float, x: float) -> float:
