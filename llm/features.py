@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
@@ -93,23 +94,22 @@ class Features:
 @torch.inference_mode()
 def pooled_answers(
     model: Any, rows: Sequence[Encoded], batch_size: int = 32, shared: bool = False
-) -> list[Float[Tensor, "answer hidden"]]:
-    """Pooled states that predict each answer token, one (answer tokens, hidden) a row, on CPU.
+) -> Float[Tensor, "answers hidden"]:
+    """Pooled states that predict the answer tokens, row after row, float32 on the CPU.
 
     Args:
         shared: among the processes of `accelerate launch`, which all get all of them.
     """
     base = model.base if isinstance(model, T3ForCausalLM) else model
     batches = list(length_sorted_batches(rows, batch_size))
-    if shared:
-        parts = [_pooled_batch(base, rows, index) for index in processes.share(batches)]
-        parts = processes.merge(parts)
-    else:
-        parts = [_pooled_batch(base, rows, index) for index in batches]
-    out: list[Any] = [None] * len(rows)
+    ends = np.cumsum([len(row.input_ids) - row.prompt_length for row in rows])
+    # Filled in place: a shard and the states of one batch are all that is in memory.
+    out = torch.empty(int(ends[-1]), base.get_output_embeddings().weight.shape[1])
+    mine = (_pooled_batch(base, rows, i) for i in (processes.share(batches) if shared else batches))
+    parts = processes.merge(list(mine)) if shared and processes.count() > 1 else mine
     for index, states in zip(batches, parts, strict=True):
         for i, state in zip(index, states, strict=True):
-            out[i] = state
+            out[ends[i] - len(state) : ends[i]] = state
     return out
 
 
@@ -124,7 +124,7 @@ def _pooled_batch(
     hidden = found[-1]
     pooled = running_mean(hidden, batch.attention_mask.to(hidden.device)).cpu()
     ends = [(rows[i].prompt_length - 1, len(rows[i].input_ids) - 1) for i in index]
-    return [state[start:end].clone() for state, (start, end) in zip(pooled, ends, strict=True)]
+    return [state[start:end] for state, (start, end) in zip(pooled, ends, strict=True)]
 
 
 def _check_rows(rows: Sequence[Encoded]) -> None:
@@ -180,7 +180,7 @@ def cache_features(
     base.eval()
     try:
         if folder is None:
-            shards = [torch.cat(pooled_answers(base, rows, batch_size, shared=True))]
+            shards = [pooled_answers(base, rows, batch_size, shared=True)]
             return _assemble(shards, rows)
         precision = str(base.dtype)
         key = config_hash(FORMAT, base_fingerprint(base), precision, [list(r) for r in rows])
@@ -203,7 +203,7 @@ def _write(
     shards = [(f"{i:05d}.safetensors", s) for i, s in enumerate(_shards(rows, shard_tokens))]
     done = 0
     for name, shard in processes.share(shards):
-        pooled = torch.cat(pooled_answers(base, shard, batch_size))
+        pooled = pooled_answers(base, shard, batch_size)
         try:
             with atomic_path(place / name) as temporary:
                 save_file({"pooled": pooled}, temporary)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import resource
-from contextlib import contextmanager
 
 import pytest
 import torch
+from full_disks import full_disk
 from tiny_bases import HIDDEN, SPECIAL, VOCAB, prompts, sharp_head, tiny_base
 from transformers import AutoModel
 
@@ -128,17 +127,6 @@ def test_bases_without_output_matrix_or_cut_short(tmp_path):
     with pytest.raises(InputError, match=r"base': expected a folder or a Hub name") as error:
         T3ForCausalLM.from_pretrained(tmp_path / "a", base=tmp_path / "base")
     assert "\n" not in str(error.value)
-
-
-@contextmanager
-def full_disk(room):
-    """Files cannot grow beyond `room` bytes: what a full disk does, for this process."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path):

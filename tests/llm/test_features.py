@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from full_disks import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_bases import VOCAB, tiny_base
@@ -83,6 +84,27 @@ def test_interrupted_and_damaged_caches(tmp_path):
     shard.write_bytes(shard.read_bytes()[:-40])
     with pytest.raises(InputError, match=r"00001.safetensors: expected a whole shard"):
         cache_features(base, rows, tmp_path, shard_tokens=15)
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_shard(tmp_path):
+    base, rows = tiny_base("llama"), pairs()
+    with (
+        full_disk(1_000),
+        pytest.raises(InputError, match=r"00000\.safetensors: features cannot be"),
+    ):
+        cache_features(base, rows, tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(cache_features(base, rows, tmp_path)) == len(rows)
+
+
+def test_shards_stay_mapped_where_they_are(tmp_path):
+    """On the device of the base nothing is copied: training reads from the files."""
+    base, rows = tiny_base("llama"), pairs()
+    features = cache_features(base, rows, tmp_path, shard_tokens=15)
+    moved = features.to("cpu")
+    assert len(moved.shards) == len(features.shards) > 2
+    for a, b in zip(moved.shards, features.shards, strict=True):
+        assert a.data_ptr() == b.data_ptr()
 
 
 def test_bad_pairs():
