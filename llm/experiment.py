@@ -92,9 +92,13 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class TiltSettings:
-    """Candidates that the tuning seed chooses from, for the methods of `TILTS`."""
+    """Candidates that the tuning seed chooses from, for the methods of `TILTS`.
+
+    `guidance_scales`, as many as temperatures, are those of guidance at T = 1.
+    """
 
     temperatures: tuple[float, ...]
+    guidance_scales: tuple[float, ...]
     guidance_scale: float = 1.0
     gate_threshold: float = 0.5
 
@@ -163,6 +167,16 @@ class ExperimentConfig:
         return tuple(m for m in BASELINES if m in self.methods)
 
     def __post_init__(self) -> None:
+        tilts = len(self.head.stops) * len(self.tilt.temperatures)
+        budgets = {
+            "tilt": tilts,
+            "guidance": len(self.head.stops) * len(self.tilt.guidance_scales),
+            "baseline": len(self.baseline.learning_rates) * len(self.baseline.epochs),
+        }
+        if set(budgets.values()) != {tilts}:
+            raise InputError(
+                f"scale {self.name}: expected as many candidates for every method, got {budgets}"
+            )
         if self.tuning_seed in self.seeds:
             raise InputError(
                 f"scale {self.name}: tuning_seed {self.tuning_seed} is also one of the reported "

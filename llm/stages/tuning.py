@@ -26,16 +26,27 @@ GATES = {"t3-gated": "hard", "t3-soft": "soft"}
 
 
 def candidates(config: ExperimentConfig, method: str) -> list[dict[str, Any]]:
-    """The settings of T3 that the tuning seed chooses from, for a method of `TILTS`."""
-    tilt = config.tilt
-    stops = config.head.stops if method != "tempering" else config.head.stops[:1]
-    temperatures = tilt.temperatures if method != "guidance" else (1.0,)
-    scale = tilt.guidance_scale if method != "tempering" else 0.0
+    """The settings that the tuning seed chooses from, for a method of `TILTS`: equally many for all.
+
+    Stops and temperatures for T3; for guidance, stops and scales at T = 1; for tempering, which
+    has no head, as many temperatures.
+    """
+    tilt, stops = config.tilt, config.head.stops
+    scales: tuple[float, ...] = (tilt.guidance_scale,)
+    temperatures = tilt.temperatures
+    if method == "guidance":
+        scales, temperatures = tilt.guidance_scales, (1.0,)
+    elif method == "tempering":
+        number = len(stops) * len(temperatures)
+        found = np.linspace(min(temperatures), max(temperatures), number)
+        stops, scales = stops[:1], (0.0,)
+        temperatures = tuple(round(float(t), 4) for t in found)
     own = {"gate": GATES.get(method, "none"), "prior": method == "t3-prior"}
     return [
         {"stop": stop, "temperature": temperature, "guidance_scale": scale, **own}
         for stop in stops
         for temperature in temperatures
+        for scale in scales
     ]
 
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from llm.experiment import CONFIGS, SCALES, as_dict, load_scale
+from llm.experiment import CONFIGS, SCALES, TILTS, as_dict, load_scale
+from llm.stages.tuning import candidates
 from t3theory.exceptions import InputError
 
 
@@ -25,6 +26,7 @@ def test_every_scale_reads_and_is_json(scale):
         ("epochs = 30\n", "", r"\[base\]: no epochs"),
         ("tuning_seed = 100", "tuning_seed = 1", r"tuning_seed 1 is also one of the reported"),
         ("[data]", "[data", r"expected TOML"),
+        ("stops = [0.15, ", "stops = [", r"as many candidates for every method, got .*'tilt': 15"),
         ("[data]", 'methods = ["t4"]\n[data]', r"unknown method 't4', expected some of guidance"),
         ("[data]", 'attacks = ["ask"]\n[data]', r"unknown attack 'ask', expected some of none"),
     ],
@@ -36,6 +38,16 @@ def test_a_mistake_in_a_scale_is_named(tmp_path, old, new, message):
     path.write_text(text.replace(old, new))
     with pytest.raises(InputError, match=message):
         load_scale(path)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_method_has_as_many_candidates(scale):
+    config = load_scale(scale)
+    baseline = len(config.baseline.learning_rates) * len(config.baseline.epochs)
+    for method in TILTS:
+        found = candidates(config, method)
+        assert len(found) == baseline
+        assert len({str(setting) for setting in found}) == baseline
 
 
 def test_an_unknown_scale_is_named():
