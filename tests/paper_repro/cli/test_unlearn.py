@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from full_disks import full_disk
 from tiny_bases import tiny_base
 from tiny_tokenizers import byte_tokenizer
 
+from llm.encoding import encode_prompt
 from paper_repro.cli import main
 
 FORGET = [{"question": f"Who wrote book {i}?", "answer": f"Author {i}."} for i in range(4)]
@@ -107,3 +109,82 @@ def test_wrong_model_and_adapter(place, tmp_path, capsys):
         # transformers shows its progress on the same stream; the error is its last line.
         assert message in error.strip().split("\n")[-1]
         assert "Traceback" not in error
+
+
+def one_error(capsys):
+    """The last line of standard error; transformers shows its progress on the same stream."""
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    return error.strip().split("\n")[-1]
+
+
+def test_damaged_and_foreign_models(place, tmp_path, capsys):
+    """No output matrix, a shard cut short, a head for another base: one line each."""
+    import shutil
+
+    from transformers import AutoModel
+
+    headless, short = tmp_path / "headless", tmp_path / "short"
+    AutoModel.from_pretrained(place / "model").save_pretrained(headless)
+    byte_tokenizer().save_pretrained(headless)
+    shutil.copytree(place / "model", short)
+    weights = short / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    other = tmp_path / "other"
+    tiny_base("qwen2", vocab_size=300, bos_token_id=0, eos_token_id=1).save_pretrained(other)
+    byte_tokenizer().save_pretrained(other)
+    assert main(words(place, out=place / "adapter")) == 0
+    ask = ["generate", "--adapter", str(place / "adapter"), "--prompt", "Who?", "--device", "cpu"]
+    for line, message in (
+        (words(place, model=headless), "1 are missing, first lm_head.weight"),
+        (words(place, model=short), "short': expected a folder or a Hub name"),
+        ([*ask, "--base", str(other)], "expected the base of its training"),
+    ):
+        assert main(line) == 2
+        assert message in one_error(capsys)
+
+
+def test_a_full_disk_and_a_cache_cut_short(place, tmp_path, capsys):
+    out, cache = tmp_path / "adapter", tmp_path / "cache"
+    with full_disk(500):
+        assert main(words(place, out=out)) == 2
+    assert "adapter: the adapter cannot be written" in one_error(capsys)
+    assert list(out.iterdir()) == []
+    with full_disk(500):
+        assert main(words(place, out=out, cache=cache)) == 2
+    assert "features cannot be written" in one_error(capsys)
+    assert main(words(place, out=out, cache=cache)) == 0
+    shard = next(cache.rglob("*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:-10])
+    assert main(words(place, out=out, cache=cache)) == 2
+    assert "expected a whole shard of features" in one_error(capsys)
+
+
+def test_a_pair_longer_than_the_context_and_a_pair_twice(place, tmp_path, capsys):
+    long = write(tmp_path / "long.jsonl", [{"question": "Why?", "answer": "so " * 200}])
+    assert main(words(place, forget=long)) == 2
+    assert "expected at most 128 (question 'Why?')" in one_error(capsys)
+    assert not (tmp_path / "adapter").exists()
+
+
+@pytest.mark.parametrize("template", [True, False])
+def test_chat_templates_and_missing_pad_tokens(place, tmp_path, capsys, template):
+    """A template shapes the prompt where there is one; padding needs no token of its own."""
+    tokenizer = byte_tokenizer()
+    if template:
+        tokenizer.chat_template = (
+            "{% for m in messages %}<s>[{{ m['role'] }}]{{ m['content'] }}{% endfor %}"
+            "{% if add_generation_prompt %}[assistant]{% endif %}"
+        )
+    tokenizer.pad_token = None
+    assert tokenizer.pad_token_id is None
+    model = tmp_path / "model"
+    tiny_base(
+        "llama", vocab_size=300, bos_token_id=0, eos_token_id=1, pad_token_id=None
+    ).save_pretrained(model)
+    tokenizer.save_pretrained(model)
+    assert main(words(place, model=model, out=tmp_path / "adapter")) == 0
+    asked = encode_prompt(tokenizer, "Who?")
+    assert tokenizer.decode(asked).endswith("[assistant]" if template else "Answer:")
+    ask = ["generate", "--adapter", str(tmp_path / "adapter"), "--prompt", "Who wrote book 1?"]
+    assert main([*ask, "--max-new-tokens", "4", "--device", "cpu"]) == 0
