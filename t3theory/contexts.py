@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from t3theory._xp import Array, as_float_array, logsumexp, namespace
+from t3theory._xp import Array, as_float_array, logsumexp, namespace, plain
 from t3theory.classifier import bayes_classifier, excess_risk
 from t3theory.divergences import kl_divergence
 from t3theory.estimator import temper_then_tilt
@@ -104,11 +104,9 @@ class ContextMixture:
             temperature: a number, or T(c), shape (contexts,).
         """
         xp = namespace(self.retain)
-        t = (
-            temperature
-            if isinstance(temperature, int | float)
-            else xp.expand_dims(temperature, axis=-1)
-        )
+        t = plain(temperature)
+        if not isinstance(t, float):
+            t = xp.expand_dims(t, axis=-1)
         zero = f == 0
         log_f = xp.where(zero, xp.full_like(f, -xp.inf), xp.log(xp.where(zero, xp.ones_like(f), f)))
         seen = xp.where(self.log_conditional > -xp.inf, f, xp.zeros_like(f))

@@ -163,15 +163,18 @@ _STATEMENTS = (
     Statement(
         "L",
         "Sequences",
-        "KL(P_r^{1:L}‖P̂^{1:L}) = Σ_t E_{P_r}[KL(P_r(·|y_<t)‖P̂(·|y_<t))] ≤ Σ_t δ_t/(1−γ) at T = 1.",
+        "KL(P_r^{1:L}‖P̂^{1:L}) = Σ_t E_{P_r}[KL(P_r(·|y_<t)‖P̂(·|y_<t))] ≤ Σ_t δ_t/(1−γ) at T = 1, "
+        "and ≤ Σ_t [B_t + δ_t/(1−γ) + √(V_t δ_t/2)] at T ≥ 1.",
         (
             "t3theory.sequences.positions",
             "t3theory.sequences.sequence_log_probabilities",
             "t3theory.sequences.sequence_retain_bound",
+            "t3theory.sequences.position_retain_bound",
         ),
         (
             _GATES + "test_sequence_chain_rule_against_brute_force",
             _GATES + "test_sequence_retain_bound",
+            _GATES + "test_tempered_sequence_bound",
         ),
     ),
     Statement(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from t3theory._xp import Array, as_float_array, namespace
+from t3theory._xp import Array, as_float_array, log, logsumexp, namespace
 from t3theory.contexts import ContextMixture
 from t3theory.exceptions import AssumptionError
 
-__all__ = ["positions", "sequence_log_probabilities", "sequence_retain_bound"]
+__all__ = [
+    "position_retain_bound",
+    "positions",
+    "sequence_log_probabilities",
+    "sequence_retain_bound",
+]
 
 
 def positions(retain: Array, forget: Array, gamma: float) -> tuple[ContextMixture, ...]:
@@ -59,3 +65,52 @@ def sequence_retain_bound(excess_risks: Sequence[float], gamma: float) -> float:
     0.04
     """
     return sum(excess_risks) / (1 - gamma)
+
+
+def position_retain_bound(
+    mixture: ContextMixture, excess_risk: float, temperature: float | Array = 1.0
+) -> float:
+    """L. E_{P_r}[KL(P_r(·|c)‖P̂(·|c))] ≤ B_t + δ_t/(1−γ) + √(V_t δ_t/2) at one position, nats.
+
+    B_t = E_{P_r}[RB_{T(c)}(c)] is the bias of tempering, and V_t = E_P[1{P_r(c)>0}(u−1)²]/(1−γ)²
+    with u(c, y) = (1−γ_c) P(y|c)^{1/T(c)−1}/N*_c and N*_c = Σ_y P(y|c)^{1/T(c)} f*(c, y). At
+    T = 1, u = 1 and the bound is δ_t/(1−γ). The sum over positions bounds the sequence.
+
+    Args:
+        excess_risk: δ_t, nats. temperature: T ≥ 1, or T(c), shape (contexts,).
+
+    >>> m = ContextMixture([[0.5, 0.5], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]], gamma=0.1)
+    >>> position_retain_bound(m, 0.09).__round__(6)
+    0.1
+    """
+    xp = namespace(mixture.retain)
+    heat = as_float_array(temperature, xp)
+    if not bool(xp.all((heat >= 1) & xp.isfinite(heat))):
+        raise AssumptionError("temperature", "must be ≥ 1 and finite", temperature)
+    if not 0 <= excess_risk < math.inf:
+        raise AssumptionError("excess_risk", "must be ≥ 0 and finite", excess_risk)
+    variance = _centred_variance(mixture, heat)
+    bias = mixture.retain_error(mixture.estimate(mixture.bayes_classifier, temperature))
+    kept_share = 1 - mixture.gamma
+    return bias + (excess_risk + math.sqrt(variance * excess_risk / 2)) / kept_share
+
+
+def _centred_variance(mixture: ContextMixture, heat: Array) -> float:
+    """E_P[1{P_r(c)>0}(u−1)²], u = (1−γ_c) P(y|c)^{1/T(c)−1}/N*_c."""
+    xp = namespace(mixture.retain)
+    seen, kept = mixture.context_probabilities, mixture.retain_contexts
+    with_retain = kept > 0
+    log_p = mixture.log_conditional
+    known = log_p > -xp.inf
+    cooling = 1 - 1 / (heat if heat.ndim == 0 else xp.expand_dims(heat, axis=-1))
+    log_v = -cooling * xp.where(known, log_p, xp.zeros_like(log_p))
+    log_f = log(mixture.bayes_classifier)
+    # 1 − γ_c = (1−γ)P_r(c)/P(c), which stays positive where 1 − γ_c would round to 0
+    share = (1 - mixture.gamma) * kept / xp.where(with_retain, seen, xp.ones_like(seen))
+    norm = logsumexp(xp.where(known, log_p + log_v + log_f, xp.full_like(log_p, -xp.inf)))
+    level = log(share) - xp.where(with_retain, norm, xp.zeros_like(norm))
+    moved = xp.expm1(
+        log_v + xp.expand_dims(xp.where(with_retain, level, xp.zeros_like(level)), axis=-1)
+    )
+    spread = xp.sum(xp.exp(log_p) * moved**2, axis=-1)
+    return float(xp.sum(xp.where(with_retain, seen * spread, xp.zeros_like(seen))))

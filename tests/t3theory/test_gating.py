@@ -14,7 +14,12 @@ from t3theory import AssumptionError, Mixture
 from t3theory.contexts import ContextMixture
 from t3theory.divergences import kl_divergence
 from t3theory.gating import gate_guarantee, gate_signal, gated_temperature, retain_bias_bound
-from t3theory.sequences import positions, sequence_log_probabilities, sequence_retain_bound
+from t3theory.sequences import (
+    position_retain_bound,
+    positions,
+    sequence_log_probabilities,
+    sequence_retain_bound,
+)
 
 # sums over at most 64 terms
 ROUNDING = 1e-11
@@ -48,6 +53,42 @@ def test_sequence_retain_bound(law):
         risks.append(m.excess_risk(f))
         error += m.retain_error(m.estimate(f))
     assert error <= sequence_retain_bound(risks, gamma) * (1 + ROUNDING)
+
+
+@given(joint_laws((3, 3, 3)), st.floats(1.0, 10.0), st.booleans())
+def test_tempered_sequence_bound(law, temperature, gated):
+    """L at T ≥ 1, the same in all contexts or gated, against the true divergence of the sequence."""
+    retain, forget, gamma, _ = law
+    rng = np.random.default_rng(2)
+    bound, error = 0.0, 0.0
+    for m in positions(retain, forget, gamma):
+        f = np.clip(m.bayes_classifier * rng.uniform(0.5, 1, m.retain.shape), 1e-6, 1 - 1e-6)
+        t = gated_temperature(gate_signal(m, f), temperature, 0.3) if gated else temperature
+        error += m.retain_error(m.estimate(f, t))
+        found = position_retain_bound(m, m.excess_risk(f), t)
+        bound += found
+        if not gated and temperature == 1:
+            assert found == pytest.approx(m.excess_risk(f) / (1 - gamma), rel=1e-9)
+    assert error <= bound * (1 + ROUNDING)
+
+
+def test_tempered_sequence_bound_is_attained_and_one_percent_less_is_false():
+    """Without risk it is the bias; at T = 1 it is the bound that B's extreme attains."""
+    m = ContextMixture([[0.7, 0.3]], [[0.2, 0.8]], 0.25)
+    for t in (2.0, np.asarray([4.0])):
+        bias = m.retain_error(m.estimate(m.bayes_classifier, t))
+        assert bias > 1e-3
+        assert position_retain_bound(m, 0.0, t) == pytest.approx(bias, rel=1e-12)
+    # by hand, one context at T = 2
+    p, f = np.asarray([0.575, 0.425]), np.asarray([0.525 / 0.575, 0.225 / 0.425])
+    u = 0.75 * p**-0.5 / np.sum(p**0.5 * f)
+    bias = m.retain_error(m.estimate(m.bayes_classifier, 2.0))
+    wanted = bias + (0.01 + math.sqrt(np.sum(p * (u - 1) ** 2) * 0.01 / 2)) / 0.75
+    assert position_retain_bound(m, 0.01, 2.0) == pytest.approx(wanted, rel=1e-12)
+    mass, low = 1e-8, 1e-300
+    m = ContextMixture([[1 - mass, mass, 0.0]], [[0.0, 0.0, 1.0]], 0.1)
+    f = np.asarray([[1.0, low, 0.0]])
+    assert m.retain_error(m.estimate(f)) / position_retain_bound(m, m.excess_risk(f)) > 0.99
 
 
 def test_sequence_bound_is_nearly_attained_so_that_one_percent_less_is_false():
@@ -153,4 +194,8 @@ def test_wrong_use_is_named():
         ContextMixture(np.ones(2) / 2, np.ones(2) / 2, 0.1)
     with pytest.raises(AssumptionError, match="retain's shape"):
         positions(np.ones((2, 2)) / 4, np.ones(2) / 2, 0.1)
+    with pytest.raises(AssumptionError, match=r"temperature must be ≥ 1 and finite, got 0\.5"):
+        position_retain_bound(example(True), 0.1, 0.5)
+    with pytest.raises(AssumptionError, match="excess_risk must be ≥ 0 and finite, got -1"):
+        position_retain_bound(example(True), -1.0)
     assert math.isinf(retain_bias_bound(np.asarray([2.0]), 3, np.asarray([1.0]))[0])
