@@ -16,6 +16,7 @@ __all__ = ["KIND", "build", "caption"]
 KIND = "llm.evaluation"
 
 Records = Sequence[Mapping[str, Any]]
+_TICKS = (0, -1, -3, -10, -30, -100, -300)
 _X, _Y = "model_utility", "forget_quality_log10_p"
 
 
@@ -46,6 +47,9 @@ def build(records: Records) -> Figure:
             axes.axvline(goal, color=style.PALETTE["retain"], linewidth=0.6)
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(top=0.3)
+        lowest = min(min(y) for _, y in points.values())
+        axes.set_yticks([t for t in _TICKS if t > 1.5 * lowest - 1], minor=False)
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("model utility")
         axes.set_ylabel("forget quality, log$_{10}$ p")
         centres = {m: (mean(x).value, mean(y).value) for m, (x, y) in points.items()}
