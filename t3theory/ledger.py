@@ -108,7 +108,15 @@ _STATEMENTS = (
         "|N̂−N*| ≤ D_N ≤ μ(P>0)^{1−1/T} (δ/2)^{1/max(2,T)}; centred, FE_T ≤ FB_T + "
         "max_{0≤m≤M} [√(2φ(m)δ) + δ max(w+mv)] / N̂; and FE_T ≤ ‖p_f‖_∞ √(2RE_T).",
         ("t3theory.bounds.tempered.forget_bounds", "t3theory.bounds.tempered.centred_gap"),
-        (_FORMULAS, _SPIKE, _HOLD, _SHARP, _BOUNDS + "test_how_loose", _BALLS + "test_tempered_bounds"),
+        (
+            _FORMULAS,
+            _SPIKE,
+            _HOLD,
+            _SHARP,
+            _BOUNDS + "test_how_loose",
+            _BALLS + "test_tempered_bounds",
+            _BALLS + "test_centred_and_through_the_retain_error",
+        ),
     ),
     Statement(
         "H",

@@ -154,6 +154,46 @@ def test_tempered_bounds(atoms, temperature):
     certify(retain)
 
 
+def largest(values) -> arb:
+    top = values[0]
+    for x in values[1:]:
+        top = top.max(x)
+    return top
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.5, 5.0])
+@pytest.mark.parametrize("atoms", [2, 4])
+def test_centred_and_through_the_retain_error(atoms, temperature):
+    """G's other two forms: the mean m as eight balls that cover [0, M], and Pinsker on RE."""
+    rng = np.random.default_rng(200 + atoms)
+    centred, through = [], []
+    for _ in range(BOXES // 2):
+        i = Instance(rng, atoms, temperature)
+        v = [(d.log() * (1 / i.t - 1)).exp() for d in i.density]
+        w = [x / m * y for x, m, y in zip(i.forget, i.mu, v, strict=True)]
+        variance = [p * b * (1 - b) for p, b in zip(i.p, i.best, strict=True)]
+        a, k, c = (
+            total(s * x * y for s, x, y in zip(variance, left, right, strict=True))
+            for left, right in ((w, w), (w, v), (v, v))
+        )
+        rho = i.oracle * largest([y * (1 - b) for y, b in zip(v, i.best, strict=True)])
+        ideal = i.estimate(i.best)
+        mass = total(x * e / m for x, e, m in zip(i.forget, ideal, i.mu, strict=True))
+        values = []
+        for cell in range(8):
+            m = mass * arb((cell + 0.5) / 8, 0.5 / 8)
+            phi = arb(0).max((a - 2 * m * (k - rho * (mass - m)) + m * m * c).upper())
+            values.append((2 * phi * i.delta).sqrt() + i.delta * (largest(w) + m * largest(v)))
+        moved = total(
+            x * abs(e - b) / u
+            for x, e, b, u in zip(i.forget, i.estimate(i.f), ideal, i.mu, strict=True)
+        )
+        centred.append((moved, largest(values).upper() / i.normaliser))
+        through.append((i.forget_error(i.f), i.sup * (2 * i.retain_error(i.f)).sqrt()))
+    certify(centred)
+    certify(through)
+
+
 def test_gate_signal():
     """N on two contexts of two outcomes: Σ_c P(c)|γ̂_c − γ_c| ≤ Δ and its two corollaries."""
     rng = np.random.default_rng(7)
