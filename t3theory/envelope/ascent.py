@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import minimize_scalar
 
 from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise
 from t3theory.envelope.dual import ForgetDual, RetainDual
 
-__all__ = ["Climb", "climb", "polish", "starts"]
+__all__ = ["Climb", "climb", "concentrated", "polish", "starts"]
 
 Vector = NDArray[np.float64]
 Dual = ForgetDual | RetainDual
 _LEAST = -690.0  # log of the smallest f a float64 witness can hold with room to spare
 _STEPS = 30
-_STALL = 1e-6  # relative gain at which an ascent ends, well below the gap asked for
+_TRIALS, _SECANTS = 100, 8  # evaluations in all, and before every other one is a bisection
+_SPENT = 2e-6  # part of the budget that may be left, far below the gap asked for
+_WITHIN = 1 + 1e-5  # of the budget: what the witness can be pulled back from
+_STALL = 1e-5  # relative gain at which an ascent ends, well below the gap asked for
 
 
 class Climb:
-    """The best classifier so far, its error, and the multipliers of each ascent's end."""
+    """The best classifier so far, its error, and each ascent's last (error, multiplier, price)."""
 
     def __init__(self, dual: Dual, value: float | None = None) -> None:
         self.atoms, self.point = dual.atoms, dual.atoms.bayes()
         self.value = dual.value(self.point) if value is None else value
-        self.multipliers: list[tuple[float, float]] = []
+        self.ends: list[tuple[float, float, float]] = []
+
+    @property
+    def multipliers(self) -> list[tuple[float, float]]:
+        """Multiplier and price at the end of each ascent, the best first."""
+        return [end[1:] for end in sorted(self.ends, reverse=True)]
 
     def offer(self, atoms: Atoms, point: Point, value: float) -> None:
         """Keep it if it is better."""
@@ -36,35 +45,41 @@ class Climb:
             self.atoms, self.point, self.value = atoms, point, value
 
 
-def climb(dual: Dual, point: Point, best: Climb) -> None:
+def climb(dual: Dual, point: Point, best: Climb, multiplier: float = math.nan) -> None:
     """Fixed-point ascent: linearise the error at a classifier, spend the budget, repeat.
 
     For the forget error with s = 1 this is Dinkelbach's method for a ratio, with the signs
-    of p_r − p̂ renewed at each step: the error never falls.
+    of p_r − p̂ renewed at each step: the error never falls. `multiplier` is a guess of the
+    first one.
     """
     value = dual.value(point)
     if not math.isfinite(value):
         return
     _offer(dual, point, value, best)
-    multiplier = math.nan
+    if dual.atoms.risk(point) > dual.delta * _WITHIN:
+        value = -math.inf  # where a start stands says nothing if it is out of reach
+    price = math.nan
     for _ in range(_STEPS):
-        point, found = spend(dual, dual.linearise(point)[1])
+        point, multiplier = spend(dual, dual.linearise(point)[1], multiplier)
         new = dual.value(point)
+        if not math.isfinite(new):
+            return
+        price = dual.linearise(point)[0]
         if not new > value:
             break
         _offer(dual, point, new, best)
-        gained, value, multiplier = new - value, new, found
+        gained, value = new - value, new
         if gained <= _STALL * value:
             break
-    if not math.isnan(multiplier):
-        best.multipliers.append((multiplier, dual.linearise(point)[0]))
+    if not math.isnan(price):
+        best.ends.append((value, multiplier, price))
 
 
 def _offer(dual: Dual, point: Point, value: float, best: Climb) -> None:
     # Boxes are 1e-7 too wide; the witness is pulled back by what that and float64 cost.
     held = dual.atoms.retain == 0
     held |= point.log_f >= _LEAST - 1  # else float64 cannot hold the witness
-    if held.all() and dual.atoms.risk(point) <= dual.delta * (1 + 1e-5):
+    if held.all() and dual.atoms.risk(point) <= dual.delta * _WITHIN:
         best.offer(dual.atoms, point, value)
 
 
@@ -73,7 +88,7 @@ def starts(dual: Dual) -> list[tuple[Dual, Point]]:
     bayes = dual.atoms.bayes()
     found: list[tuple[Dual, Point]] = [(dual, bayes)]
     if isinstance(dual, RetainDual):
-        return [*found, *_concentrated(dual)]
+        return [*found, *concentrated(dual)]
     share = float(np.dot(dual.atoms.forget, dual.atoms.base * bayes.power))
     for sign in (-1.0, 1.0):
         c = dual.rewards(dual.atoms, sign, -sign * share)
@@ -81,8 +96,11 @@ def starts(dual: Dual) -> list[tuple[Dual, Point]]:
     return found
 
 
-def spend(dual: Dual, c: Vector) -> tuple[Point, float]:
-    """The maximiser of the atoms' rewards c that spends the budget, and its multiplier."""
+def spend(dual: Dual, c: Vector, near: float = math.nan) -> tuple[Point, float]:
+    """The maximiser of the atoms' rewards c that spends the budget, and its multiplier.
+
+    `near` is a guess of the multiplier, nan for none.
+    """
     atoms, worth = dual.atoms, dual.worth
 
     def risk(multiplier: float) -> float:
@@ -93,11 +111,14 @@ def spend(dual: Dual, c: Vector) -> tuple[Point, float]:
 
     # Above s/(1−γ) the multiplier is exp(x); below it, where log f is worth more than its
     # risk and only f's largest local maximiser is followed, −s/(1−γ) · σ(−x).
-    below = worth > 0 and risk(math.exp(_LEAST)) < dual.delta
+    below = worth > 0 and not near > 0 and risk(math.exp(_LEAST)) < dual.delta
     top = float(np.max(np.abs(c))) + 1e-300
     spread = float(np.dot(atoms.probability, (c / top) ** 2 * atoms.oracle * atoms.co_oracle))
     guess = math.log(top) + math.log(math.sqrt(spread / (2 * dual.delta)) + 1e-300)
-    guess = 0.0 if below else min(max(guess, _LEAST), -_LEAST)
+    guess = math.log(near) if near > 0 else guess
+    if below:
+        guess = math.log(max(-worth / near - 1, 1e-300)) if near < 0 else 0.0
+    guess = min(max(guess, _LEAST), -_LEAST)
 
     def multiplier(x: float) -> float:
         return -worth / (1 + math.exp(x)) if below else math.exp(x)
@@ -106,6 +127,8 @@ def spend(dual: Dual, c: Vector) -> tuple[Point, float]:
         return math.log(max(risk(multiplier(x)), 1e-320) / dual.delta)
 
     chosen = multiplier(_root(excess, guess))
+    if worth > 0 and near > 0 and chosen < 1e-290:  # the guess was of the wrong kind
+        return spend(dual, c)
     parts = atoms.map(lambda block, part: _local(block, part, chosen, worth), c)
     point = Point(*(np.concatenate(field) for field in zip(*map(_fields, parts), strict=True)))
     return point, chosen
@@ -119,31 +142,36 @@ def _fields(point: Point) -> tuple[Vector, Vector, Vector]:
     return point.power, point.log_f, point.log_g
 
 
-def _root(excess: object, guess: float) -> float:
-    """Where a falling function crosses zero, on the side where it is ≤ 0; else the nearest end."""
-    values: dict[float, float] = {}
+def _root(excess: Callable[[float], float], guess: float) -> float:
+    """Where a falling function crosses zero, on the side where it is ≤ 0; else the nearest end.
 
-    def at(x: float) -> float:
-        if x not in values:
-            values[x] = excess(x)  # type: ignore[operator]
-        return values[x]
+    Secant steps, kept in a bracket: the log of the risk is nearly −2 times the multiplier's.
+    """
+    low, high, x, last, step = -math.inf, math.inf, guess, (math.nan, math.nan), 0.01
+    for trial in range(_TRIALS):
+        value = excess(x)
+        if -_SPENT <= value <= 0:
+            return x
+        low, high = (x, high) if value > 0 else (low, x)
+        if high - low <= 1e-6:  # a jump
+            break
+        slope = (value - last[1]) / (x - last[0]) if trial else -2.0
+        slope = slope if slope < -0.1 else -2.0
+        last, new = (x, value), x - (value + _SPENT / 2) / slope
+        if math.isinf(high - low):
+            if trial:  # a flat stretch is crossed in ever longer strides
+                new, step = x + math.copysign(max(abs(new - x), step), value), 4 * step
+            new = min(max(new, _LEAST), -_LEAST)
+            if new == x:  # an end of the range
+                return x
+        elif not low < new < high or (trial > _SECANTS and trial % 2):
+            new = (low + high) / 2
+        x = new
+    return high
 
-    low = high = guess
-    step = 0.5
-    while at(high) > 0 and high < -_LEAST:
-        high, step = min(high + step, -_LEAST), 2 * step
-    step = 0.5
-    while at(low) <= 0:
-        if low <= _LEAST:
-            return low
-        low, step = max(low - step, _LEAST), 2 * step
-    if at(high) < 0:
-        brentq(at, low, high, xtol=1e-6, rtol=1e-12)
-    return min((x for x, value in values.items() if value <= 0), default=high)
 
-
-def _concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
-    """All risk spent on pushing f to 0 on one retain atom, or on the few lightest ones."""
+def concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
+    """All risk spent on pushing f to 0 on one retain atom, or on the few where it pays most."""
     atoms, bayes = dual.atoms, dual.atoms.bayes()
     copies = atoms.single / atoms.probability
     floor = np.maximum(atoms.log_low, _LEAST)
@@ -155,10 +183,13 @@ def _concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
     x, one = atoms.separate(int(np.argmax(gain)))
     dual, bayes, floor = replace(dual, atoms=x), x.bayes(), np.maximum(x.log_low, _LEAST)
     lowered = Point(np.exp(x.scale * floor), floor, log_rest(np.minimum(floor, -1e-17)))
-    order = np.argsort(np.where(x.retain > 0, x.probability, np.inf), kind="stable")
-    order = order[: int(np.count_nonzero(x.retain > 0))]
-    spent = np.cumsum((x.probability * x.divergence(lowered))[order])
-    few = order[: int(np.searchsorted(spent, dual.delta))]
+    # The atoms whose fall buys most error for its risk.
+    cost = x.probability * x.divergence(lowered)
+    with np.errstate(invalid="ignore"):
+        bought = x.scale * x.retain * (x.log_oracle - floor) - x.weight * bayes.power
+    worthy = np.flatnonzero((x.retain > 0) & (bought > 0) & (cost > 0))
+    order = worthy[np.argsort(-bought[worthy] / cost[worthy], kind="stable")]
+    few = order[: int(np.searchsorted(np.cumsum(cost[order]), dual.delta))]
     found: list[tuple[Dual, Point]] = []
     for chosen in (np.array([one]), few):
         parts = [a.copy() for a in _fields(bayes)]

@@ -126,7 +126,7 @@ class Atoms:
 
     def risk(self, point: Point) -> float:
         """δ(f) in nats."""
-        return float(np.dot(self.probability, self.divergence(point)))
+        return float(np.sum(self.probability * self.divergence(point)))
 
     @cached_property
     def entropy(self) -> float:
@@ -203,8 +203,12 @@ def _point(scale: float, log_f: Vector, log_g: Vector) -> Point:
 
 def _into_box(atoms: Atoms, f: Vector, g: Vector) -> Point:
     """The nearest point of the box, with its logarithms."""
+    # From the smaller of the two, so that log f keeps its digits where f is near 1.
+    falls = f < g
+    smaller = np.where(falls, f, g)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_f, log_g = np.log(f), np.log(g)
+        log_small, log_large = np.log(smaller), np.log1p(-smaller)
+    log_f, log_g = np.where(falls, log_small, log_large), np.where(falls, log_large, log_small)
     low, high = ~(log_f >= atoms.log_low), ~(log_g >= atoms.log_co_low)
     if low.any():
         log_f[low] = atoms.log_low[low]

@@ -11,12 +11,13 @@ from t3theory.classifier import bayes_log_odds
 from t3theory.envelope.atoms import Atoms
 from t3theory.mixture import Mixture
 
-__all__ = ["reduce_atoms"]
+__all__ = ["budget_floor", "reduce_atoms"]
 
 Vector = NDArray[np.float64]
+_DEEP = 40.0  # log of a ratio f/f* that float64 does not see beside 1
 
 
-def _budget_floor(share: Vector, other: Vector, budget: Vector) -> Vector:
+def budget_floor(share: Vector, other: Vector, budget: Vector) -> Vector:
     """Lower bound on log f from kl(share‖f) ≤ budget, for f ≤ share; −inf where share is 0.
 
     kl is convex and decreasing in log f below log share, so Newton's iterates that start
@@ -29,21 +30,32 @@ def _budget_floor(share: Vector, other: Vector, budget: Vector) -> Vector:
         u = log_share - (budget - entropy) / share
         root = share - np.sqrt(2 * share * budget)
         u = np.where(root > 0, np.maximum(u, np.log(np.maximum(root, 1e-320))), u)
-        for _ in range(4):
-            f = np.exp(u)
-            excess = share * (log_share - u) + np.where(
-                other > 0, entropy - other * np.log1p(-np.minimum(f, 1 - 1e-16)), 0.0
-            )
-            slope = -share + np.where(other > 0, other * f / np.maximum(1 - f, 1e-16), 0.0)
-            step = np.where(slope < 0, -(excess - budget) / slope, 0.0)
-            u = np.where(np.isfinite(step) & (step > 0), np.minimum(u + step, log_share), u)
+        near = np.flatnonzero(u > log_share - _DEEP)  # below it the first bound is exact
+        u[near] = _newton(u[near], share[near], other[near], entropy[near], budget[near])
         # Rounding of kl is relative to the entropies, not to kl: step back by its effect on f.
         u = u - 1e-7 * np.maximum(1e-3, np.abs(u - log_share))
     return np.where(share > 0, np.minimum(u, log_share), -np.inf)
 
 
+def _newton(u: Vector, share: Vector, other: Vector, entropy: Vector, budget: Vector) -> Vector:
+    log_share = np.log(share)
+    for _ in range(4):
+        f = np.exp(u)
+        excess = share * (log_share - u) + np.where(
+            other > 0, entropy - other * np.log1p(-np.minimum(f, 1 - 1e-16)), 0.0
+        )
+        slope = -share + np.where(other > 0, other * f / np.maximum(1 - f, 1e-16), 0.0)
+        step = np.where(slope < 0, -(excess - budget) / slope, 0.0)
+        u = np.where(np.isfinite(step) & (step > 0), np.minimum(u + step, log_share), u)
+    return u
+
+
 def _distinct(columns: list[Vector]) -> tuple[Any, Any, Any]:
     """First index, inverse and count of each distinct row, by sorting (n log n)."""
+    one = np.sort(columns[0])
+    if not np.any(one[1:] == one[:-1]):  # the usual case among many atoms, at a third of the cost
+        every = np.arange(len(one))
+        return every, every, np.ones(len(one))
     order = np.lexsort(columns)
     new = np.zeros(len(order), dtype=bool)
     new[:1] = True
@@ -93,8 +105,8 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
         base=np.exp(log_density / temperature - log_normaliser),
         slope=np.exp(log_weight - log_normaliser - log_probability),
         retain_density=retain[at] / reference[at],
-        log_low=_budget_floor(oracle, co_oracle, budget),
-        log_co_low=_budget_floor(co_oracle, oracle, budget),
+        log_low=budget_floor(oracle, co_oracle, budget),
+        log_co_low=budget_floor(co_oracle, oracle, budget),
         log_normaliser=log_normaliser,
         inverse=inverse,
     )

@@ -11,21 +11,26 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from t3theory.envelope.ascent import Climb, Dual, climb, polish, starts
-from t3theory.envelope.atoms import log_rest
-from t3theory.envelope.dual import Bound, Column, RetainDual
-from t3theory.envelope.planes import lowest_point
+from t3theory.envelope.ascent import Climb, Dual, climb, concentrated, polish, spend, starts
+from t3theory.envelope.atoms import Atoms, log_rest, maximise
+from t3theory.envelope.coarse import coarsen
+from t3theory.envelope.dual import Bound, Column, ForgetDual, RetainDual, rounding
+from t3theory.envelope.planes import Lowest, lowest_point
 
 __all__ = ["search"]
 
 Vector = NDArray[np.float64]
 _NARROW = 1e-9  # log-width below which an interval of N is a point
 _PLANES = 40
+_MANY_PLANES, _MANY_NODES = 6, 12  # the same limits where each bound visits very many atoms
+_GUESSES = 3  # ascents whose multipliers open a search
 _CLIMBS = 8  # depth to which nodes are searched for better classifiers
 _TRUST = 1e5  # how far, in units of the first guess, multipliers are looked for
 _SPLIT_ATOMS = 4096  # above this many distinct atoms a tie in one of them is below the tolerance
@@ -58,30 +63,90 @@ class _Node:
     depth: int = 0
 
 
-def search(dual: Dual, tolerance: float, nodes: int) -> tuple[Climb, float]:
-    """The best classifier found, and a bound on all; stops at the tolerance or after `nodes`."""
-    best = Climb(dual)
-    for from_dual, point in starts(dual):
-        climb(from_dual, point, best)
-    guesses = best.multipliers or [(1.0, dual.linearise(dual.atoms.bayes())[0])]
-    root = _solve(_Node(dual, normalisers(dual), _Pool()), guesses, best, tolerance)
-    few, open_ = dual.atoms.size <= _SPLIT_ATOMS, root.value > best.value * (1 + tolerance)
-    if few and open_ and isinstance(dual, RetainDual):
-        polish(best, dual)
+class _Reach(NamedTuple):
+    """An interval of normalisers, and the multipliers that proved its ends."""
+
+    span: tuple[float, float]
+    multipliers: list[float]
+
+
+def search(dual: Dual, tolerance: float, nodes: int, cap: float = math.inf) -> tuple[Climb, float]:
+    """The best classifier found, and a bound on all; stops at the tolerance or after `nodes`.
+
+    `cap` is a bound known beforehand.
+    """
+    best, leaves = _branch(dual, tolerance, nodes, cap)
+    return best, min(cap, max((leaf.value for leaf in leaves), default=cap))
+
+
+def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb, list[_Node]]:
+    """The best classifier found, and nodes that together cover all."""
+    best, many = Climb(dual), dual.atoms.size > _SPLIT_ATOMS
+    if many:
+        roots, nodes = _sketched(dual, best, tolerance, nodes, cap), min(nodes, _MANY_NODES)
+    else:
+        for from_dual, point in starts(dual):
+            climb(from_dual, point, best)
+        roots = [_Node(dual, affordable(dual).span, _Pool(), value=cap)]
+        if isinstance(dual, RetainDual) and best.value * (1 + tolerance) < cap < math.inf:
+            polish(best, dual)
+    if cap <= best.value * (1 + tolerance):
+        return best, roots
     count = itertools.count()
-    queue = [(-root.value, next(count), root)]
+    queue: list[tuple[float, int, _Node]] = []
+    guesses = best.multipliers[:_GUESSES] or [(1.0, dual.linearise(dual.atoms.bayes())[0])]
+    for root in roots:
+        solved = _solve(root, [root.at] if many else guesses, best, tolerance)
+        heapq.heappush(queue, (-solved.value, next(count), solved))
+    closed = queue[0][2].value <= best.value * (1 + tolerance)
+    if not (many or closed) and isinstance(dual, RetainDual):
+        polish(best, dual)
     for _ in range(nodes):
         node = queue[0][2]
-        if node.value <= best.value * (1 + tolerance):
-            break
-        children = _split(node)
+        children = [] if node.value <= best.value * (1 + tolerance) else _split(node)
         if not children:
             break
         heapq.heappop(queue)
         for child in children:
             solved = _solve(child, [child.at], best, tolerance)
             heapq.heappush(queue, (-solved.value, next(count), solved))
-    return best, queue[0][2].value
+    return best, [entry[2] for entry in queue]
+
+
+def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float) -> list[_Node]:
+    """Climb where the sketch of many atoms did, and cover their normalisers as its search did.
+
+    The multipliers come from the sketch; every bound is computed anew on all atoms.
+    """
+    if cap < math.inf and isinstance(dual, RetainDual):
+        for from_dual, point in concentrated(dual):
+            climb(from_dual, point, best)
+        if cap <= best.value * (1 + tolerance):
+            return []
+    sketch = replace(dual, atoms=coarsen(dual.atoms, dual.delta))
+    found, leaves = _branch(sketch, tolerance / 2, nodes // 4, cap)
+    level = float(np.dot(found.atoms.weight, found.point.power))
+    for multiplier, price in found.multipliers[:1]:
+        climb(dual, dual.peak((level, level), multiplier, price), best, multiplier)
+    if (
+        cap == math.inf
+        and isinstance(dual, RetainDual)
+        and best.value < found.value * (1 - tolerance)
+    ):
+        for from_dual, point in concentrated(dual):
+            climb(from_dual, point, best)
+    reach, pool = affordable(dual, affordable(sketch).multipliers).span, _Pool()
+    inner = {end for leaf in leaves for end in leaf.span if reach[0] < end < reach[1]}
+    cover: list[tuple[_Node, float, float]] = []
+    for low, high in itertools.pairwise(sorted({*reach, *inner})):
+        middle = math.sqrt(low) * math.sqrt(high)
+        owners = [leaf for leaf in leaves if leaf.span[0] <= middle <= leaf.span[1]] or leaves
+        owner = max(owners, key=lambda leaf: leaf.value)
+        if cover and cover[-1][0] is owner:
+            cover[-1] = owner, cover[-1][1], high
+        else:
+            cover.append((owner, low, high))
+    return [_Node(dual, (low, high), pool, leaf.at, cap) for leaf, low, high in cover]
 
 
 def normalisers(dual: Dual) -> tuple[float, float]:
@@ -99,6 +164,34 @@ def normalisers(dual: Dual) -> tuple[float, float]:
     jensen = float(np.dot(x.retain[live], ratio)) + x.scale * mean
     low = max(low, math.exp(min(jensen, 0.0)), 1e-290)
     return low * (1 - 1e-9), high * (1 + 1e-9)  # 1e-9: sums over up to 1e6 rounded terms
+
+
+def affordable(dual: Dual, guesses: Sequence[float] = ()) -> _Reach:
+    """A narrower interval: the largest ±N within the budget, bounded by its own Lagrangian.
+
+    ±N(f) ≤ λδ + Σ max_f [±w f^s − λ P kl(f*‖f)] for every λ > 0; the best λ spends the
+    budget. `guesses`: λ for −N and for N.
+    """
+    atoms, plain = dual.atoms, ForgetDual(dual.atoms, dual.delta)
+    ends, multipliers = [], []
+    for i, sign in enumerate((-1.0, 1.0)):
+        c = sign * atoms.slope
+        multiplier = guesses[i] if guesses else spend(plain, c)[1]
+        multipliers.append(multiplier)
+
+        def sums(block: Atoms, part: Vector, multiplier: float = multiplier) -> Vector:
+            point = maximise(block, part, multiplier, multiplier)
+            return np.array([np.sum(block.weight * point.power), block.risk(point)])
+
+        level, risk = atoms.total(sums, c)
+        size = level + multiplier * (dual.delta + risk + 2 * atoms.entropy)
+        slack = multiplier * (dual.delta - risk) + rounding(atoms) * size
+        ends.append(sign * (sign * level + slack))
+    low, high = normalisers(dual)
+    # A bound that overflowed says nothing.
+    low = max(low, ends[0]) if math.isfinite(ends[0]) else low
+    high = min(high, ends[1]) if math.isfinite(ends[1]) else high
+    return _Reach((float(low), float(max(high, low * (1 + 1e-12)))), multipliers)
 
 
 def _split(node: _Node) -> list[_Node]:
@@ -149,11 +242,12 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
     # The scales of the linear programme: its solver's tolerances are absolute.
     size = max(best.value, 1e-3 * value)
     unit = max(abs(at[0]), dual.worth, 0.1 * size / dual.delta), max(abs(at[1]), 0.1 * size)
-    for _ in range(_PLANES):
+    basis: tuple[int, ...] = ()
+    for _ in range(_PLANES if dual.atoms.size <= _SPLIT_ATOMS else _MANY_PLANES):
         if value <= best.value * (1 + tolerance) or not pool.columns:
             break
         cuts = dual.cuts(span, np.array(pool.columns))
-        model, point, shares = _lowest(cuts, unit, size, dual.floor)
+        model, point, shares, basis = _lowest(cuts, unit, size, dual.floor, basis)
         if (
             model == -math.inf
             or value - model <= 0.1 * tolerance * value
@@ -170,14 +264,19 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
 
 
 def _lowest(
-    cuts: tuple[Vector, Vector, Vector], unit: tuple[float, float], size: float, floor: float
-) -> tuple[float, tuple[float, float], Vector]:
+    cuts: tuple[Vector, Vector, Vector],
+    unit: tuple[float, float],
+    size: float,
+    floor: float,
+    basis: tuple[int, ...],
+) -> Lowest:
     """Minimum of the largest cut, where it is, and the weight of each cut there."""
     slope, price, constant = cuts
     slopes = np.column_stack([slope * (unit[0] / size), price * (unit[1] / size)])
     low, high = (floor / unit[0], -_TRUST), (_TRUST, _TRUST)
-    model, (x, y), shares = lowest_point(slopes, constant / size, low, high)
-    return model * size, (max(x * unit[0], floor), y * unit[1]), shares
+    found = lowest_point(slopes, constant / size, low, high, basis)
+    at = max(found.at[0] * unit[0], floor), found.at[1] * unit[1]
+    return found._replace(value=found.value * size, at=at)
 
 
 def _tie(node: _Node, shares: Vector, at: tuple[float, float]) -> tuple[int, float, float] | None:
@@ -185,7 +284,7 @@ def _tie(node: _Node, shares: Vector, at: tuple[float, float]) -> tuple[int, flo
     pool, x = node.pool, node.dual.atoms
     if x.size > _SPLIT_ATOMS or len(pool.powers) != len(pool.columns):
         return None
-    active = np.flatnonzero(shares.reshape(-1, len(pool.columns)).sum(axis=0) > 1e-6)
+    active = np.flatnonzero(shares.reshape(len(pool.columns), -1).sum(axis=1) > 1e-6)
     if len(active) < 2:
         return None
     powers = np.array([pool.powers[k] for k in active])

@@ -1,0 +1,192 @@
+"""The parts of the certificate, each against another way to the same number."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+import t3theory.envelope.search as branching
+from t3theory import Mixture, bayes_classifier, excess_risk
+from t3theory.envelope import worst_case
+from t3theory.envelope.ascent import spend
+from t3theory.envelope.atoms import maximise
+from t3theory.envelope.coarse import coarsen
+from t3theory.envelope.dual import ForgetDual, RetainDual
+from t3theory.envelope.planes import lowest_point
+from t3theory.envelope.powers import power_roots
+from t3theory.envelope.reduction import reduce_atoms
+
+
+def mixture(rng, n, gamma=0.1):
+    return Mixture(
+        rng.dirichlet(np.ones(n)), rng.dirichlet(np.full(n, 0.5)), gamma, rng.gamma(1, size=n) / 10
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_lowest_point_is_a_linear_programme_wherever_it_starts(seed):
+    rng = np.random.default_rng(seed)
+    slopes, heights = rng.normal(size=(30, 2)), rng.normal(size=30)
+    low, high, basis = (-3.0, -2.0), (2.0, 3.0), ()
+    for k in (5, 12, 30):
+        warm = lowest_point(slopes[:k], heights[:k], low, high, basis)
+        cold = lowest_point(slopes[:k], heights[:k], low, high)
+        exact = linprog(
+            [0, 0, 1],
+            A_ub=np.c_[slopes[:k], -np.ones(k)],
+            b_ub=-heights[:k],
+            bounds=[(low[0], high[0]), (low[1], high[1]), (None, None)],
+        )
+        # 1e-9: the feasibility tolerance of the other solver is 1e-7 of unit rows, met far better.
+        assert warm.value == pytest.approx(exact.fun, abs=1e-9)
+        assert cold.value == pytest.approx(exact.fun, abs=1e-9)
+        assert warm.weights.sum() == pytest.approx(1, abs=1e-9)
+        basis = warm.basis
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.5, 2.0, 5.0])
+def test_no_log_odds_beats_the_power_roots(scale):
+    rng = np.random.default_rng(0)
+    n = 300
+    c = rng.normal(size=n) * 10.0 ** rng.uniform(-3, 3, n)
+    a, b = (10.0 ** rng.uniform(-3, 1, n) for _ in range(2))
+
+    def objective(f, g):
+        return c * f**scale + a * np.log(f) + b * np.log(g)
+
+    found = np.max([objective(f, g) for f, g in power_roots(c, a, b, scale)], axis=0)
+    size = np.abs(c) + a + b
+    for x in np.linspace(-60, 60, 4001):
+        f, g = 1 / (1 + math.exp(-x)), 1 / (1 + math.exp(x))
+        # 1e-11: sixty units of log-odds times the rounding of the terms.
+        assert np.all(objective(f, g) <= found + 1e-11 * size)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_the_interval_of_normalisers_holds_them_and_is_narrow(scale):
+    rng = np.random.default_rng(4)
+    m = mixture(rng, 6)
+    dual = ForgetDual(reduce_atoms(m, 0.02, 2.0, scale), 0.02)
+    low, high = branching.affordable(dual).span
+    for sign, end in ((-1.0, low), (1.0, high)):
+        point, _ = spend(dual, sign * dual.atoms.slope)
+        reached = float(np.sum(dual.atoms.weight * point.power))
+        assert low <= reached <= high
+        # Concave for s ≤ 1; for s > 1 the relaxation may leave a per cent of the reach.
+        assert abs(reached - end) <= 0.05 * abs(end - 1)
+    for _ in range(30):
+        c = rng.normal(size=6)
+        point, _ = spend(dual, c)
+        assert low <= np.sum(dual.atoms.weight * point.power) <= high
+
+
+@pytest.mark.parametrize("kind", [ForgetDual, RetainDual])
+def test_rounding_never_takes_a_bound_below_its_lagrangian(kind):
+    rng = np.random.default_rng(8)
+    for delta in (1e-8, 1e-3):
+        atoms = reduce_atoms(mixture(rng, 40), delta, 2.0, 1.0)
+        dual = kind(atoms, delta)
+        for _ in range(5):
+            multiplier, price = 10 ** rng.uniform(-2, 4), rng.normal()
+            span = (0.9, 1.1)
+            value = dual.bound(span, multiplier, price).value
+            exact = max(exact_lagrangian(dual, n, multiplier, price) for n in span)
+            assert exact <= value
+            # The slack is the stated one, not a wide margin.
+            assert value - exact <= 1e-11 * (abs(value) + (multiplier + 10) * (1 + delta))
+
+
+def exact_lagrangian(dual, n, multiplier, price):
+    """The Lagrangian of one normaliser at the float64 maximisers, in 50 digits."""
+    x, forget = dual.atoms, isinstance(dual, ForgetDual)
+    with mpmath.workdps(50):
+        best, t, worth = [], 1 / mpmath.mpf(n), mpmath.mpf(dual.worth)
+        for sign in (-1.0, 1.0) if forget else (0.0,):
+            c = dual.rewards(x, sign, price) if forget else -price * x.slope
+            point = maximise(x, c, multiplier, multiplier + dual.worth)
+            terms = [
+                _term(dual, i, mpmath.mpf(float(point.power[i])), sign, t, multiplier, price)
+                for i in range(x.size)
+            ]
+            best = [max(pair) for pair in zip(best, terms, strict=True)] if best else terms
+        total = mpmath.fsum(best)
+        if forget:
+            return total + price + t * multiplier * dual.delta
+        at = mpmath.mpf(n)
+        constant = mpmath.mpf(dual.constant[0])
+        return total + constant + (multiplier + worth) * dual.delta + mpmath.log(at) + price * at
+
+
+def _term(dual, i, f, sign, t, multiplier, price):
+    x = dual.atoms
+    a, b = (
+        mpmath.exp(mpmath.mpf(float(x.log_oracle[i]))),
+        mpmath.exp(mpmath.mpf(float(x.log_co_oracle[i]))),
+    )
+    kl = a * mpmath.log(a / f) + b * mpmath.log(b / (1 - f))
+    p = mpmath.mpf(float(x.probability[i]))
+    if isinstance(dual, ForgetDual):
+        held = mpmath.mpf(float(x.forget[i])) * mpmath.mpf(float(x.retain_density[i]))
+        moved = sign * mpmath.mpf(float(x.forget[i])) * mpmath.mpf(float(x.base[i]))
+        moved += price * mpmath.mpf(float(x.weight[i]))
+        return sign * held - t * (moved * f + multiplier * p * kl)
+    gain = -mpmath.mpf(float(x.retain[i])) * mpmath.log(f)
+    risk = (mpmath.mpf(multiplier) + mpmath.mpf(dual.worth)) * p * kl
+    return gain - risk - price * mpmath.mpf(float(x.weight[i])) * f
+
+
+def test_a_sketch_keeps_every_total():
+    m = mixture(np.random.default_rng(2), 9000)
+    fine = reduce_atoms(m, 0.01, 2.0, 1.0)
+    few = coarsen(fine, 0.01)
+    assert few.size <= branching._SPLIT_ATOMS
+    for name in ("probability", "retain", "forget", "weight"):
+        # 1e-12: another order of summation.
+        assert getattr(few, name).sum() == pytest.approx(getattr(fine, name).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("quantity", ["forget_error", "retain_error"])
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_the_sketched_search_agrees_with_the_direct_one(monkeypatch, temperature, quantity):
+    m = mixture(np.random.default_rng(1), 6000)
+    sketched = worst_case(m, 0.01, temperature, quantity)
+    monkeypatch.setattr(branching, "_SPLIT_ATOMS", 10_000)
+    direct = worst_case(m, 0.01, temperature, quantity)
+    assert float(excess_risk(m, sketched.witness)) <= 0.01
+    assert sketched.gap < 1e-3
+    assert sketched.lower <= direct.upper
+    assert direct.lower <= sketched.upper
+
+
+@pytest.mark.parametrize("gamma", [0.999, 1 - 1e-6, 1 - 1e-12])
+@pytest.mark.parametrize("temperature", [1.0, 8.0])
+def test_all_mass_on_one_atom_closes_the_gap_where_gamma_is_near_one(gamma, temperature):
+    m = mixture(np.random.default_rng(0), 5, gamma)
+    assert worst_case(m, 0.01, temperature).gap < 1e-3
+    # Here log f must fall to −1e4 and below: that it is valid and no error is all there is to ask.
+    retain = worst_case(m, 0.01, temperature, "retain_error", nodes=2)
+    assert retain.lower <= retain.upper
+
+
+def test_an_error_never_exceeds_that_of_all_mass_on_one_atom():
+    m = Mixture([0.5, 0.5, 0.0], [0.1, 0.2, 0.7], 0.5, [1.0, 0.5, 0.1])
+    vertices = [
+        sum(m.forget * np.abs(m.retain / m.reference - np.eye(3)[z] / m.reference))
+        for z in range(3)
+    ]
+    c = worst_case(m, 1e3)
+    assert c.upper <= max(vertices) * (1 + 1e-11)
+    assert c.lower >= max(vertices) * (1 - 1e-3)
+    assert float(excess_risk(m, bayes_classifier(m))) == 0
+
+
+def test_branching_on_an_atom_closes_a_duality_gap():
+    # Two atoms: the Lagrangian rewards a heavy fall of f on one and a light fall alike, and a
+    # mixture of the two, which no classifier is, beats both by a quarter.
+    m = Mixture([0.36, 0.64], [0.99, 0.01], 0.9, [1.0, 0.22])
+    assert worst_case(m, 0.01, 1.0, "retain_error", nodes=0).gap > 0.1
+    assert worst_case(m, 0.01, 1.0, "retain_error").gap < 1e-3
