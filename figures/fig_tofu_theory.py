@@ -16,7 +16,7 @@ __all__ = ["KIND", "build", "caption"]
 KIND = "llm.spike"
 
 Records = Sequence[Mapping[str, Any]]
-_BOUNDS = {"forget_error": "CEG", "retain_error": "BH"}
+_BOUNDS = {"forget_error": "CEGQ", "retain_error": "BH"}
 
 
 def _curves(records: Records) -> dict[float, list[Records]]:
@@ -91,6 +91,6 @@ def caption(records: Records) -> str:
         f"The mixtures that the retain and the full model of {config['data']} (scale "
         f"{config['scale']}) span in contexts of forget answers, the full model's law flattened to "
         f"move h, with the trained head as the classifier (δ = {risk:.3g} nats at the sharpest). "
-        f"Points are measured, open squares with the full model of earlier epochs, dashes the least of bounds B, C, E, G, H. Forget error grows as "
+        f"Points are measured, open squares with the full model of earlier epochs, dashes the least of bounds B, C, E, G, H, Q. Forget error grows as "
         f"{'; '.join(slopes)}. Measured over bound: at most {max(used):.2g}."
     )
