@@ -122,8 +122,9 @@ def room_for_labels(axes: Axes, share: float = 0.3) -> None:
     axes.set_xlim(low, high * (high / low) ** share if logarithmic else high + share * (high - low))
     ends = max(low, data[0]), min(high, data[1])
     axes.spines["bottom"].set_bounds(*ends)
-    slack = 1e-9 * abs(ends[1])
-    axes.set_xticks([t for t in axes.get_xticks() if ends[0] - slack <= t <= ends[1] + slack])
+    # A tick at the end of the data may be off by a rounding of that end.
+    first, last = ends[0] - 1e-9 * abs(ends[0]), ends[1] + 1e-9 * abs(ends[1])
+    axes.set_xticks([t for t in axes.get_xticks() if first <= t <= last])
     axes.set_xticks([], minor=True)
 
 

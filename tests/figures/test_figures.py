@@ -95,3 +95,13 @@ def test_no_torch_is_loaded():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_tick_stands_outside_the_data():
+    with context():
+        _, (axes,) = figure()
+        axes.plot([1, 1e10], [1, 2])
+        axes.set_xscale("log")
+        room_for_labels(axes)
+    assert min(axes.get_xticks()) >= 1
+    assert max(axes.get_xticks()) <= 1e10
