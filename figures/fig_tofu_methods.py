@@ -58,7 +58,8 @@ def reported(records: Records) -> dict[str, Records]:
     found = group(
         (r for r in records if not seeds or r["seed"] in seeds), lambda r: r["config"]["method"]
     )
-    return {method: found[method] for method in NAMES if method in found}
+    by_seed = {m: sorted(rs, key=lambda r: r["seed"]) for m, rs in found.items()}
+    return {method: by_seed[method] for method in NAMES if method in by_seed}
 
 
 def build(records: Records) -> Figure:
