@@ -32,8 +32,8 @@ DISTINCT = 5 * 4 + 4 + 5 * 4
 """Uniform ones, T = 1 where a hard gate is shut, soft gates."""
 
 
-def main() -> None:
-    """Measure and print."""
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--rows", type=int, default=16)
@@ -41,7 +41,12 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    args = arguments()
     base = random_llama(args.shape, args.device, args.dtype)
     vocab_size, hidden_size = base.lm_head.weight.shape
     generator = torch.Generator().manual_seed(0)
@@ -49,12 +54,11 @@ def main() -> None:
     # As TOFU's: twenty tokens of a question, forty of an answer.
     ids = torch.randint(3, vocab_size, (args.rows, 60), generator=generator).tolist()
     rows = [Encoded(row, 20) for row in ids]
+    cells = [("head", config) for config in GRID]
     works = {
         "pass": lambda: [None for _ in answer_states(base, rows, args.rows)],
-        "one": lambda: sweep_losses(base, rows, [("head", GRID[0])], {"head": head}, args.rows),
-        "grid": lambda: sweep_losses(
-            base, rows, [("head", config) for config in GRID], {"head": head}, args.rows
-        ),
+        "one": lambda: sweep_losses(base, rows, cells[:1], {"head": head}, args.rows),
+        "grid": lambda: sweep_losses(base, rows, cells, {"head": head}, args.rows),
     }
     tokens = 40 * args.rows
     scores = torch.randn(8, vocab_size, device=args.device)

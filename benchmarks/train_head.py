@@ -55,8 +55,8 @@ def seconds_a_step(base: Any, parts: list[list[Encoded]], steps: int, draw: rand
     return watch.seconds / steps
 
 
-def main() -> None:
-    """Measure and print."""
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", choices=SHAPES, default="tiny")
     parser.add_argument("--retain", type=int, nargs="*", default=[3600, 400])
@@ -65,7 +65,12 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    args = arguments()
     base = random_llama(args.shape, args.device, args.dtype)
     vocab_size = base.lm_head.weight.shape[0]
     steps = args.epochs * -(-FORGET // BATCH)
