@@ -3,11 +3,12 @@
     python docs/tables.py
 
 A table stands between `<!-- name -->` and `<!-- /name -->`: `costs RESULTS` for the seconds of a
-run, `decode` for the benchmark, the name of a file in `paper_repro/results/` for its methods.
+run, `benchmarks` for their list, the name of a file in `paper_repro/results/` for its methods.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +18,10 @@ from figures.statistics import group
 from paper_repro.report.tables import method_rows, to_markdown
 from paper_repro.results import read_results
 from sims import studies as studies_of
-from t3theory.records import atomic_path, config_hash, read_records
+from t3theory.records import atomic_path, config_hash
 
 ROOT = Path(__file__).parents[1]
-RESULTS, BENCHMARKS = ROOT / "paper_repro" / "results", ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "paper_repro" / "results"
 BLOCK = re.compile(r"<!-- (?P<name>[\w -]+) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
 
 Records = Sequence[Mapping[str, Any]]
@@ -65,22 +66,22 @@ def _seconds(records: Records) -> float:
     return sum(r["provenance"]["seconds"] or 0 for r in records)
 
 
-def decode(records: Records) -> str:
-    """Tokens a second of the base and of T3, by batch and gate."""
-    rows = [["model, batch, gate", "base, tokens/s", "T3, tokens/s", "ratio"]]
-    for r in records:
-        about, values = r["config"], r["values"]
-        rates = [f"{values[f'{name}_tokens_per_second']:.0f}" for name in ("base", "t3")]
-        name = f"{about['shape']}, {about['batch']}, {about['gate']}"
-        rows.append([name, *rates, f"{values['ratio']:.3f}"])
-    return markdown(rows)
+def benchmarks() -> str:
+    """Each benchmark's command, and what it says of itself."""
+    rows = [["benchmark", "measures"]]
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.If) for node in tree.body):  # the others are their helpers
+            said = " ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split())
+            rows.append([f"`python benchmarks/{path.name}`", said])
+    return "".join(f"| {' | '.join(row)} |\n" for row in (rows[0], ["---", "---"], *rows[1:]))
 
 
 def table(name: str) -> str:
     """The table of that name."""
     what, _, which = name.rpartition(" ")
-    if which == "decode":
-        return decode(read_records(BENCHMARKS / "decode.jsonl"))
+    if which == "benchmarks":
+        return benchmarks()
     records = read_results(RESULTS / f"{which}.jsonl")
     return costs(records) if what == "costs" else to_markdown(method_rows(records))
 
