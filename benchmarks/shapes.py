@@ -1,4 +1,8 @@
-"""Llamas of known shapes with random weights: speed does not depend on what the weights say."""
+"""Llamas of known shapes with random weights: speed does not depend on what the weights say.
+
+"gpt2" has the sizes of the smallest GPT-2, 124 million parameters; its gated layers are two
+thirds as wide, so that they hold as many.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 8,
         "num_attention_heads": 16,
         "num_key_value_heads": 8,
+    },
+    "gpt2": {
+        "vocab_size": 50_257,
+        "hidden_size": 768,
+        "intermediate_size": 2_048,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 12,
+        "tie_word_embeddings": True,
     },
     "llama-3.2-1b": {
         "vocab_size": 128_256,
