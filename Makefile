@@ -31,7 +31,7 @@ docs: $(VENV)/.ready        ## the API reference and the notebooks, run, as page
 
 mutation: $(VENV)/.ready    ## mutants of the estimator, the errors and the bounds: those no test notices
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,mutation]'
-	$(BIN)/mutmut run --max-children 2
+	T3_HYPOTHESIS=quick $(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results
 
 clean:           ## remove the environment, all runs and the pages

@@ -19,6 +19,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
+# Each mutant meets every test that reaches it.
+settings.register_profile("quick", parent=settings.get_profile("default"), max_examples=8)
 settings.load_profile(os.environ.get("T3_HYPOTHESIS", "default"))
 
 
