@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from figures import style
-from figures.curves import bars, middle, settings, where
+from figures.curves import bars, settings, where
 from figures.statistics import Estimate, geometric_mean_of, group, seeds_of
 
 __all__ = ["KIND", "build", "caption", "front"]
@@ -44,7 +44,7 @@ def front(records: Records) -> list[Point]:
 
 def build(records: Records) -> Figure:
     """A panel for each h: the fronts, with the settings at the ends of the one of both."""
-    main = middle(records, "n")
+    main = where(records, n=settings(records, "n")[0])
     values = settings(main, "h")
     with style.context():
         fig, panels = style.figure(style.PAGE, 66, columns=len(values))
@@ -74,7 +74,7 @@ def build(records: Records) -> Figure:
 
 def caption(records: Records) -> str:
     """What is seen, with the retain error each trace pays for a hundredth of guidance's error."""
-    main = middle(records, "n")
+    main = where(records, n=settings(records, "n")[0])
     config, told = main[0]["config"], []
     for h in settings(main, "h"):
         at = where(main, h=h)
