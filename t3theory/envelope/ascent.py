@@ -24,6 +24,7 @@ _TRIALS, _SECANTS = 100, 8  # evaluations in all, and before every other one is 
 _SPENT = 2e-6  # part of the budget that may be left, far below the gap asked for
 _WITHIN = 1 + 1e-5  # of the budget: what the witness can be pulled back from
 _STALL = 1e-5  # relative gain at which an ascent ends, well below the gap asked for
+_ROUGH = 1e-3  # the same while amounts are only compared
 
 
 class Climb:
@@ -45,12 +46,14 @@ class Climb:
             self.atoms, self.point, self.value = atoms, point, value
 
 
-def climb(dual: Dual, point: Point, best: Climb, multiplier: float = math.nan) -> None:
+def climb(
+    dual: Dual, point: Point, best: Climb, multiplier: float = math.nan, stall: float = _STALL
+) -> None:
     """Fixed-point ascent: linearise the error at a classifier, spend the budget, repeat.
 
     For the forget error with s = 1 this is Dinkelbach's method for a ratio, with the signs
     of p_r − p̂ renewed at each step: the error never falls. `multiplier` is a guess of the
-    first one.
+    first one, `stall` the relative gain at which to stop.
     """
     value = dual.value(point)
     if not math.isfinite(value):
@@ -69,7 +72,7 @@ def climb(dual: Dual, point: Point, best: Climb, multiplier: float = math.nan) -
             break
         _offer(dual, point, new, best)
         gained, value = new - value, new
-        if gained <= _STALL * value:
+        if gained <= stall * value:
             break
     if not math.isnan(price):
         best.ends.append((value, multiplier, price))
@@ -212,17 +215,28 @@ def polish(best: Climb, dual: RetainDual) -> None:
     for z in {int(np.argmax(drop)), int(np.argmin(np.where(live, atoms.single, 2.0)))}:
         lone, one = atoms.separate(z)
         bottom, top = max(float(lone.log_low[one]), _LEAST), float(lone.log_oracle[one])
+        near = [math.nan]  # the multiplier of the fall tried before
 
         def pinned(
-            share: float, lone: Atoms = lone, one: int = one, ends: Any = (bottom, top)
+            share: float,
+            lone: Atoms = lone,
+            one: int = one,
+            ends: Any = (bottom, top),
+            near: list[float] = near,
+            stall: float = _ROUGH,
         ) -> float:
             level = ends[0] + share * (ends[1] - ends[0])
             low, co_low = lone.log_low.copy(), lone.log_co_low.copy()
             low[one], co_low[one] = level, float(log_rest(np.array([level]))[0])
             part = replace(dual, atoms=replace(lone, log_low=low, log_co_low=co_low))
             local = Climb(part, value=-1.0)
-            climb(part, maximise(part.atoms, -part.atoms.slope, 1.0, 1.0 + part.worth), local)
+            start = maximise(part.atoms, -part.atoms.slope, 1.0, 1.0 + part.worth)
+            climb(part, start, local, near[0], stall)
+            near[0] = local.ends[-1][1] if local.ends else math.nan
             best.offer(local.atoms, local.point, local.value)
             return -max(local.value, 0.0)
 
-        minimize_scalar(pinned, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 16})
+        found = minimize_scalar(
+            pinned, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 16}
+        )
+        pinned(float(found.x), stall=_STALL)
