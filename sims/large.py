@@ -10,8 +10,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +22,9 @@ __all__ = ["Errors", "exact_errors"]
 _CHUNK = 1 << 13
 """Atoms at a time: the working set of a chunk stays in a core's cache, and a dot product of this
 length in its own thread."""
+
+_CHUNKS_A_TASK = 32
+"""Few enough tasks that handing them out costs nothing, enough that cores finish together."""
 
 
 class Errors(NamedTuple):
@@ -58,10 +60,9 @@ def exact_errors(
     _check(mixture, log_f, temperatures)
     inverse = [1 / t for t in temperatures]
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        common, sums = _total(pool, _first_pass, mixture, log_f, inverse)
-        normaliser = sums[: len(inverse)]
-        forget = _total(pool, _second_pass, mixture, log_f, inverse, normaliser)[0]
-    on_model, on_tilt, on_bayes = common[:3]
+        on_model, on_tilt, *sums = _total(pool, _first_pass, mixture, log_f, inverse)
+        normaliser = np.array(sums)
+        on_bayes, *forget = _total(pool, _second_pass, mixture, log_f, inverse, normaliser)
     retain = on_model * (1 - np.array(inverse)) + on_bayes - on_tilt + np.log(normaliser)
     return [
         Errors(t, float(r - math.log1p(-mixture.gamma)), float(f))
@@ -86,42 +87,36 @@ def _total(
     pool: ThreadPoolExecutor, work: Callable[..., np.ndarray], mixture: Mixture, *rest: object
 ) -> np.ndarray:
     """The sum of `work` over chunks, added in their order: the same whatever the threads."""
-    chunks = [slice(i, i + _CHUNK) for i in range(0, mixture.size, _CHUNK)]
-    shares = pool.map(work, chunks, *(repeat(argument) for argument in (mixture, *rest)))
-    return np.asarray(sum(shares))
+
+    def block(start: int) -> Any:
+        stop = min(start + _CHUNK * _CHUNKS_A_TASK, mixture.size)
+        chunks = (slice(i, i + _CHUNK) for i in range(start, stop, _CHUNK))
+        return sum(work(chunk, mixture, *rest) for chunk in chunks)
+
+    return np.asarray(sum(pool.map(block, range(0, mixture.size, _CHUNK * _CHUNKS_A_TASK))))
 
 
 def _first_pass(
     chunk: slice, mixture: Mixture, log_f: np.ndarray, inverse: Sequence[float]
 ) -> np.ndarray:
-    """The chunk's share of Σ P_r log p, Σ P_r log f, Σ P_r log f* (row 0) and of N (row 1, by T).
-
-    Σ P_r log p_r = Σ P_r log p + Σ P_r log f* − log(1−γ): where P_f = 0, log f* is 0, which
-    saves a logarithm an atom.
-    """
+    """The chunk's share of Σ P_r log p, of Σ P_r log f, and of N for each T."""
     retain, forget, reference, tilt = _inputs(chunk, mixture, log_f)
     joint = _joint(mixture.gamma, retain, forget)
     if not joint.all():  # an atom without mass takes no part, whatever its classifier says
         kept = joint > 0
-        retain, forget, reference, tilt, joint = (
-            x[kept] for x in (retain, forget, reference, tilt, joint)
-        )
-    here = np.flatnonzero(forget)
+        retain, reference, tilt, joint = (x[kept] for x in (retain, reference, tilt, joint))
     density = joint / reference
     log_p = np.log(density)
     tilted = np.exp(tilt)
     tilted *= reference
-    found = np.zeros((2, max(len(inverse), 3)))
-    found[0, 0] = retain @ log_p
-    found[0, 1] = retain @ tilt
-    if math.isnan(found[0, 1]):  # 0 · log 0
-        found[0, 1] = np.where(retain > 0, retain * tilt, 0.0).sum()
-    bayes = (1 - mixture.gamma) * retain[here] / joint[here]
-    # Where P_r = 0 the term is 0; xlogy would take twenty times a logarithm's time.
-    found[0, 2] = retain[here] @ np.log(np.where(bayes > 0, bayes, 1.0))
+    found = np.empty(2 + len(inverse))
+    found[0] = retain @ log_p
+    found[1] = retain @ tilt
+    if math.isnan(found[1]):  # 0 · log 0
+        found[1] = np.where(retain > 0, retain * tilt, 0.0).sum()
     weight = np.empty_like(log_p)
     for i, b in enumerate(inverse):
-        found[1, i] = _power(density, log_p, b, weight) @ tilted
+        found[2 + i] = _power(density, log_p, b, weight) @ tilted
     return found
 
 
@@ -132,8 +127,12 @@ def _second_pass(
     inverse: Sequence[float],
     normaliser: np.ndarray,
 ) -> np.ndarray:
-    """For each T: the chunk's share of Σ P_f |p_r − p̂|, over its atoms with P_f > 0."""
-    found = np.zeros((1, len(inverse)))
+    """The chunk's share of Σ P_r log f*, and for each T of Σ P_f |p_r − p̂|, where P_f > 0.
+
+    Elsewhere f* = 1. So Σ P_r log p_r = Σ P_r log p + Σ P_r log f* − log(1−γ) takes no
+    logarithm an atom of its own.
+    """
+    found = np.zeros(1 + len(inverse))
     here = np.flatnonzero(mixture.forget[chunk])
     if not len(here):
         return found
@@ -141,7 +140,11 @@ def _second_pass(
     retain, forget, reference, tilt = (
         inputs if len(here) == len(inputs[0]) else (x[here] for x in inputs)
     )
-    density = _joint(mixture.gamma, retain, forget) / reference
+    joint = _joint(mixture.gamma, retain, forget)
+    bayes = (1 - mixture.gamma) * retain / joint
+    # Where P_r = 0 the term is 0; xlogy would take twenty times a logarithm's time.
+    found[0] = retain @ np.log(np.where(bayes > 0, bayes, 1.0))
+    density = joint / reference
     log_p = np.log(density)
     wanted = forget * retain / reference
     tilted = forget * np.exp(tilt)
@@ -151,7 +154,7 @@ def _second_pass(
         scaled *= 1 / normaliser[i]
         scaled -= wanted
         np.abs(scaled, out=scaled)
-        found[0, i] = scaled.sum()
+        found[1 + i] = scaled.sum()
     return found
 
 
