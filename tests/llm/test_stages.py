@@ -118,14 +118,16 @@ def test_the_full_model_of_the_sweep_is_the_full_model(run):
     assert sweep["utility"] == pytest.approx(scored["utility"], rel=1e-4)
 
 
-@pytest.mark.parametrize("method", ["full", "t3-gated", "t3-prior", "npo"])
+@pytest.mark.parametrize("method", ["full", "t3-gated", "t3-prior", "npo", "rmu", "uld"])
 def test_an_evaluation_says_what_it_measured(run, method):
     config, out = run
     logs, folder = out / "eval-retain", out / f"eval-{method}"
     model, more = out / "full", {}
     if method in BASELINES:
-        model, more = out / "npo", {"tuning": out / "npo.jsonl"}
-        train_baseline(config, "mini", 0, "npo", out / "full", out / "npo.jsonl", model)
+        model, more = out / method, {"tuning": out / f"{method}.jsonl"}
+        if not more["tuning"].exists():
+            tune_baseline(config, "mini", 0, method, out / "full", logs, more["tuning"])
+        train_baseline(config, "mini", 0, method, out / "full", more["tuning"], model)
     elif method in TILTS:
         more = {"tuning": out / "tilts.jsonl", "heads": out / "heads"}
     evaluate_method(config, "mini", 0, method, model, folder, retain_logs=logs, **more)
@@ -135,10 +137,11 @@ def test_an_evaluation_says_what_it_measured(run, method):
     values = record["values"]
     assert 0 <= values["forget_quality"] <= 1
     assert 0 <= values["model_utility"] <= 1
-    assert (values["trained_parameters"] < values["total_parameters"]) == (method in TILTS)
+    few = method in (*TILTS, "rmu", "uld")
+    assert (values["trained_parameters"] < values["total_parameters"]) == few
     assert (folder / "TOFU_SUMMARY.json").is_file()
     # The same seed as the tuning: two ways to the chosen setting's forget quality.
-    file = out / ("tilts.jsonl" if method in (*TILTS, "full") else "npo.jsonl")
+    file = out / ("tilts.jsonl" if method in (*TILTS, "full") else f"{method}.jsonl")
     tuned = {
         r["values"]["forget_quality"]
         for r in read_records(file)
@@ -158,7 +161,8 @@ def test_what_a_method_needs_is_named(run):
         fit_heads(config, "mini", 0, out / "nothing", out / "x")
 
 
-def test_theory_and_costs_leave_their_records(run):
+def test_theory_and_costs_leave_their_records(run, monkeypatch):
+    monkeypatch.setattr("llm.spike.CONTEXTS", 6)
     config, out = run
     measure_theory(
         config, "mini", 0, out / "full", out / "retain", out / "heads", out / "tilts.jsonl",
@@ -183,7 +187,8 @@ def test_theory_and_costs_leave_their_records(run):
     assert 0 < cost["provenance"]["timings"]["caching"] < cost["provenance"]["seconds"]
 
 
-def test_memorising_concentrates_the_forget_law(run):
+def test_memorising_concentrates_the_forget_law(run, monkeypatch):
+    monkeypatch.setattr("llm.spike.CONTEXTS", 6)
     config, out = run
     file = out / "memorisation.jsonl"
     measure_memorisation(config, "mini", 0, out / "tokenizer", out / "retain", file)
