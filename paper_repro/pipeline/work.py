@@ -42,7 +42,6 @@ def draw(name: str, out: str) -> None:
         "kind": module.KIND,
         "records": len(records),
         "provenance": records[-1]["provenance"],
-        "seconds": sum(r["provenance"]["seconds"] or 0 for r in records),
     }
     write_json(Path(out) / "figures" / f"{name}.json", about)
 

@@ -1,0 +1,73 @@
+"""The claims of the paper, each judged from records alone."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from paper_repro.claims import language_models, simulations
+from paper_repro.claims.evidence import Claim, Records
+from t3theory.exceptions import RecordError
+
+__all__ = ["JUDGES", "Verdict", "judge_all", "read_claims"]
+
+JUDGES = simulations.JUDGES | language_models.JUDGES
+"""Claim -> its judge."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim and what became of it."""
+
+    name: str
+    statement: str
+    theory: str
+    figures: tuple[str, ...]
+    command: str
+    verdict: Literal["true", "false", "not measured"]
+    evidence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self) | {"figures": list(self.figures)}
+
+
+@cache
+def read_claims() -> dict[str, Claim]:
+    """The claims of `claims.toml`, by name."""
+    path = Path(__file__).with_name("claims.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def judge_all(records: Records) -> list[Verdict]:
+    """The verdict on every claim, in the order of `claims.toml`.
+
+    Raises:
+        RecordError: a record lacks a value that its kind has.
+
+    >>> {v.verdict for v in judge_all([])}
+    {'not measured'}
+    """
+    return [_judge(name, claim, records) for name, claim in read_claims().items()]
+
+
+def _judge(name: str, claim: Claim, records: Records) -> Verdict:
+    try:
+        finding = JUDGES[name](records, claim)
+    except KeyError as error:
+        raise RecordError(f"claim {name}: a record has no {error}; run its study again") from error
+    verdict: Literal["true", "false", "not measured"] = "not measured"
+    if finding is not None and finding.holds is not None:
+        verdict = "true" if finding.holds else "false"
+    return Verdict(
+        name,
+        claim["statement"],
+        claim["theory"],
+        tuple(claim["figures"]),
+        claim["command"],
+        verdict,
+        "no records of it" if finding is None else finding.evidence,
+    )

@@ -1,0 +1,138 @@
+"""The claims that the experiment on language models settles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from figures.statistics import geometric_mean, group, mean
+from paper_repro.claims.evidence import (
+    Claim,
+    Finding,
+    Records,
+    for_every_seed,
+    number,
+    of,
+    seconds_of,
+    settle,
+    values_of,
+)
+from t3theory.exceptions import RecordError
+
+__all__ = ["JUDGES"]
+
+
+def _evaluations(records: Records, method: str) -> dict[int, Mapping[str, Any]]:
+    """Seed -> values of a method.
+
+    Raises:
+        RecordError: a value is not a number; no comparison with it means anything.
+    """
+    found = of(records, "llm.evaluation", method=method)
+    for record in found:
+        for name, value in record["values"].items():
+            if isinstance(value, float) and math.isnan(value):
+                raise RecordError(f"{method}, seed {record['seed']}: {name} is not a number")
+    return {r["seed"]: r["values"] for r in found}
+
+
+def _forgets(records: Records, claim: Claim) -> Finding | None:
+    t3, full = _evaluations(records, "t3"), _evaluations(records, "full")
+    if not t3 or not full:
+        return None
+    ours, theirs = ([v["forget_quality"] for v in m.values()] for m in (t3, full))
+    holds = min(ours) > claim["p_value"] > max(theirs)
+    seeds = f"{len(ours)} seed{'s' * (len(ours) != 1)}"
+    return Finding(
+        for_every_seed(holds, len(ours)),
+        f"forget quality {min(ours):.2g} to {max(ours):.2g} over {seeds}; "
+        f"full model at most {max(theirs):.2g}",
+    )
+
+
+def _beats(records: Records, claim: Claim) -> Finding | None:
+    t3, full = _evaluations(records, "t3"), _evaluations(records, "full")
+    words, gains, key = [], [], "forget_quality_log10_p"
+    for method in claim["against"]:
+        other = _evaluations(records, method)
+        seeds = sorted(t3.keys() & other.keys())
+        if not seeds:
+            return None
+        gain = mean([t3[s][key] - other[s][key] for s in seeds])
+        gains.append(gain)
+        words.append(f"Δ log₁₀ p against {method}: {gain:.2f}")
+    common = sorted(t3.keys() & full.keys())
+    if not common:
+        return None
+    kept = mean([t3[s]["model_utility"] / full[s]["model_utility"] for s in common])
+    words.append(f"utility kept: {kept:.3f}")
+    holds = kept.low >= claim["utility_share"] and all(gain.low > 0 for gain in gains)
+    return Finding(settle(holds, kept, *gains), "; ".join(words))
+
+
+def _few_parameters(records: Records, claim: Claim) -> Finding | None:
+    t3 = _evaluations(records, "t3")
+    if not t3:
+        return None
+    shares = [v["trained_parameters"] / v["total_parameters"] for v in t3.values()]
+    return Finding(max(shares) <= claim["at_most"], f"{max(shares):.3%} of the parameters")
+
+
+def _little_time(records: Records, claim: Claim) -> Finding | None:
+    heads = {r["seed"]: seconds_of(r) for r in of(records, "llm.stage", stage="fit_heads")}
+    runs = group(of(records, "llm.stage", stage="train_baseline"), lambda r: r["config"]["method"])
+    words, ratios = [], []
+    for method, found in runs.items():
+        common = [heads[r["seed"]] / seconds_of(r) for r in found if r["seed"] in heads]
+        if common:
+            ratios.append(geometric_mean(common))
+            words.append(f"{ratios[-1]:.2f} of {method}'s time")
+    if not ratios:
+        return None
+    holds = all(ratio.high < claim["at_most"] for ratio in ratios)
+    return Finding(settle(holds, *ratios), "; ".join(words))
+
+
+def _caching_saves(records: Records, claim: Claim) -> Finding | None:
+    found = of(records, "llm.cost", stage="fit_heads")
+    if not found:
+        return None
+    saved = geometric_mean(
+        [number(r["provenance"]["timings"], "uncached", r) / seconds_of(r) for r in found]
+    )
+    return Finding(settle(saved.low >= claim["at_least"], saved), f"{saved:.1f} times faster")
+
+
+def _predicts(records: Records, claim: Claim) -> Finding | None:
+    guided, t3 = (
+        {r["seed"]: r for r in of(records, "llm.theory", method=m)} for m in ("guidance", "t3")
+    )
+    common = sorted(guided.keys() & t3.keys())
+    if not common:
+        return None
+    ours, theirs = ([found[s] for s in common] for found in (t3, guided))
+    used = _ratios(theirs, "retain_error", theirs, "retain_error_bound")
+    errors = _ratios(ours, "forget_error", theirs, "forget_error")
+    share, ratio = mean(used), geometric_mean(errors)
+    return Finding(
+        for_every_seed(max(used) <= 1 and max(errors) < 1, len(common)),
+        f"guidance's retain error is {share:.2g} of its bound; T3's forget error {ratio:.2g} of "
+        f"guidance's",
+    )
+
+
+def _ratios(above: Records, name: str, below: Records, other: str) -> list[float]:
+    return [a / b for a, b in zip(values_of(above, name), values_of(below, other), strict=True)]
+
+
+JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
+    "t3-forgets": _forgets,
+    "t3-beats-guidance": _beats,
+    "t3-beats-baselines": _beats,
+    "theory-predicts": _predicts,
+    "few-parameters": _few_parameters,
+    "caching-saves": _caching_saves,
+    "little-time": _little_time,
+}
+"""Claim -> its judge: records in, a finding out, None where no record bears on it."""

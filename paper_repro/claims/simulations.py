@@ -1,0 +1,102 @@
+"""The claims that studies of the theory settle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from figures.statistics import Estimate, group, loglog_slope, mean, proportion
+from paper_repro.claims.evidence import Claim, Finding, Records, number, of, settle, values_of
+
+__all__ = ["JUDGES"]
+
+
+def _learnt(records: Records) -> list[Mapping[str, Any]]:
+    """One learner and one n, that a slope does not mix several curves."""
+    found = of(records, "sims.forget_error_vs_concentration")
+    if not found:
+        return []
+    learner = max(r["config"]["learner"] for r in found)
+    n = max(r["config"]["n"] for r in found if r["config"]["learner"] == learner)
+    return [r for r in found if r["config"]["learner"] == learner and r["config"]["n"] == n]
+
+
+def _slope(records: Records, steep: float) -> Estimate:
+    high = [r for r in records if r["config"]["h"] >= steep]
+    return loglog_slope([r["config"]["h"] for r in high], values_of(high, "forget_error"))
+
+
+def _guidance_succeeds(records: Records, claim: Claim) -> Finding | None:
+    guided = [r for r in _learnt(records) if r["config"]["temperature"] == 1]
+    if not guided:
+        return None
+    least = min(r["config"]["h"] for r in guided)
+    easy = [r for r in guided if r["config"]["h"] == least]
+    forget, retain = (mean(values_of(easy, q)) for q in ("forget_error", "retain_error"))
+    holds = max(forget.high, retain.high) <= claim["at_most"]
+    return Finding(
+        settle(holds, forget, retain),
+        f"at h = {least:g}: forget error {forget:.2g}, retain error {retain:.2g} nats",
+    )
+
+
+def _linear(chosen: Records, claim: Claim) -> Finding:
+    slope = _slope(chosen, claim["steep"])
+    holds = max(abs(slope.low - 1), abs(slope.high - 1)) <= claim["within"]
+    return Finding(holds, f"forget error ∝ h^b with b = {slope:.3f}")
+
+
+def _fails_linearly(records: Records, claim: Claim) -> Finding | None:
+    guided = [r for r in _learnt(records) if r["config"]["temperature"] == 1]
+    return _linear(guided, claim) if guided else None
+
+
+def _t3_rate(records: Records, claim: Claim) -> Finding | None:
+    tempered = [r for r in _learnt(records) if r["config"]["temperature"] > 1]
+    if not tempered:
+        return None
+    slopes = {
+        t: _slope(rs, claim["steep"])
+        for t, rs in group(tempered, lambda r: r["config"]["temperature"]).items()
+    }
+    holds = all(s.high <= 1 / t + claim["within"] for t, s in slopes.items())
+    return Finding(holds, "; ".join(f"T = {t:g}: b = {s:.3f}" for t, s in slopes.items()))
+
+
+def _necessary(records: Records, claim: Claim) -> Finding | None:
+    found = of(records, "sims.necessity", temperature=1.0)
+    if not found:
+        return None
+    by_risk = group(found, lambda r: r["config"]["delta"])
+    findings = {delta: _linear(rs, claim) for delta, rs in by_risk.items()}
+    evidence = "; ".join(f"δ = {delta:g}: {f.evidence}" for delta, f in findings.items())
+    return Finding(all(f.holds for f in findings.values()), evidence)
+
+
+def _controls(records: Records, claim: Claim) -> Finding | None:
+    compared = violated = 0
+    for record in records:
+        if not record["kind"].startswith("sims."):
+            continue
+        values = record["values"]
+        for name in values:
+            quantity, _, letter = name.partition("_upper_")
+            # A worst case or a guarantee in probability is another statement.
+            if len(letter) == 1 and quantity in values:
+                error, bound = (number(values, key, record) for key in (quantity, name))
+                compared += 1
+                violated += error > bound * (1 + claim["rounding"])
+    if not compared:
+        return None
+    share = proportion(violated, compared)
+    return Finding(violated == 0, f"{violated} of {compared:,} violated; share {share:.2g}")
+
+
+JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
+    "guidance-succeeds": _guidance_succeeds,
+    "guidance-fails-linearly": _fails_linearly,
+    "t3-rate": _t3_rate,
+    "tempering-necessary": _necessary,
+    "risk-controls-errors": _controls,
+}
+"""Claim -> its judge: records in, a finding out, None where no record bears on it."""
