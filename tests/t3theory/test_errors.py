@@ -50,12 +50,12 @@ def test_biases_are_the_errors_of_the_bayes_classifier():
     assert forget_bias(M, 2.0) == pytest.approx(0.5 * abs(0.5 - q[1]), rel=1e-13)
     retain = 0.5 * math.log(2.0 / q[0]) + 0.5 * math.log(0.5 / q[1])
     assert retain_bias(M, 2.0) == pytest.approx(retain, rel=1e-13)
-    # with a scale of 2: f*² = 1, ¼, 0
-    total = 0.25 + math.sqrt(0.5) / 4
-    q = np.asarray([1.0, math.sqrt(0.5) / 4, 0.0]) / total
-    assert np.exp(oracle_tilt(M, 2.0, 2.0)) == pytest.approx(q, rel=1e-14)
-    assert forget_bias(M, 2.0, 2.0) == pytest.approx(0.5 * abs(0.5 - q[1]), rel=1e-13)
+    # with a scale of 3: f*³ = 1, ⅛, 0 (a scale of 2 happens to have the errors of 1)
+    total = 0.25 + math.sqrt(0.5) / 8
+    q = np.asarray([1.0, math.sqrt(0.5) / 8, 0.0]) / total
+    assert np.exp(oracle_tilt(M, 2.0, 3.0)) == pytest.approx(q, rel=1e-14)
+    assert forget_bias(M, 2.0, 3.0) == pytest.approx(0.5 * abs(0.5 - q[1]), rel=1e-13)
     retain = 0.5 * math.log(2.0 / q[0]) + 0.5 * math.log(0.5 / q[1])
-    assert retain_bias(M, 2.0, 2.0) == pytest.approx(retain, rel=1e-13)
+    assert retain_bias(M, 2.0, 3.0) == pytest.approx(retain, rel=1e-13)
     assert retain_bias(M, 1.0) == pytest.approx(0.0, abs=1e-15)
     assert forget_bias(M, 1.0) == pytest.approx(0.0, abs=1e-15)

@@ -321,6 +321,19 @@ def test_what_each_bounds_and_what_it_was_put_together_from():
         assert dict(b.terms) == pytest.approx(want[key], rel=1e-9), key
 
 
+def test_parts_of_the_forms_that_tempering_and_shared_supports_bring():
+    case = CASES["over"]
+    p = Plain(case, 2.0)
+    found = {(b.letter, b.variant): b for b in evaluate(case.mixture, case.f, 2.0)}
+    retain = min(b.value for key, b in found.items() if key[0] == "H")
+    through = {"retain_error": retain, "forget_density_sup": p.h}
+    assert dict(found["G", "through H"].terms) == pytest.approx(through, rel=1e-12)
+    split = found["Q", "split"].terms
+    assert dict(split) == pytest.approx(
+        dict(found["Q", ""].terms) | {"retain_floor": p.least_truth}, rel=1e-12
+    )
+
+
 @pytest.mark.parametrize("scale", [0.5, 3.0])
 def test_a_scale_is_a_power_of_the_classifier(scale):
     case = CASES["over"]
