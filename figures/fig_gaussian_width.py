@@ -18,6 +18,8 @@ KIND = "sims.gaussian_width"
 Records = Sequence[Mapping[str, Any]]
 _STEEP = 4.0
 """From here on the forget density is ten times the largest retain density, 0.4^d."""
+_FEWEST = 3
+"""Points that a slope needs; in one dimension a coarse grid has no three so sharp."""
 
 
 def slopes(records: Records) -> dict[tuple[int, float], Estimate]:
@@ -26,7 +28,10 @@ def slopes(records: Records) -> dict[tuple[int, float], Estimate]:
         (d, t): slope_of(found, _peak, "forget_error")
         for d in settings(records, "dimension")
         for t in settings(records, "temperature")
-        if (found := [r for r in where(records, dimension=d, temperature=t) if _peak(r) >= _STEEP])
+        if len(
+            found := [r for r in where(records, dimension=d, temperature=t) if _peak(r) >= _STEEP]
+        )
+        >= _FEWEST
     }
 
 
@@ -43,7 +48,8 @@ def build(records: Records) -> Figure:
             for t, colour in sorted(colours.items()):
                 found = where(records, dimension=d, temperature=t)
                 if found:
-                    text = f"T = {t:g}: {fitted[d, t].value:.2f}"
+                    slope = fitted.get((d, t))
+                    text = f"T = {t:g}" + (f": {slope.value:.2f}" if slope else "")
                     ends.append((*curve(panel, found, _peak, "forget_error", colour), text, colour))
             panel.set(xscale="log", yscale="log", xlabel="concentration h = ‖p$_f$‖$_∞$")
             panel.set_title(f"d = {d}", fontweight="normal")
