@@ -20,7 +20,7 @@ Vector = NDArray[np.float64]
 Dual = ForgetDual | RetainDual
 _LEAST = -690.0  # log of the smallest f a float64 witness can hold with room to spare
 _STEPS = 30
-_TRIALS, _SECANTS = 100, 8  # evaluations in all, and before every other one is a bisection
+_TRIALS, _SECANTS = 100, 5  # evaluations in all, and before every other one is a bisection
 _SPENT = 2e-6  # part of the budget that may be left, far below the gap asked for
 _WITHIN = 1 + 1e-5  # of the budget: what the witness can be pulled back from
 _STALL = 1e-5  # relative gain at which an ascent ends, well below the gap asked for
@@ -237,6 +237,6 @@ def polish(best: Climb, dual: RetainDual) -> None:
             return -max(local.value, 0.0)
 
         found = minimize_scalar(
-            pinned, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 16}
+            pinned, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 12}
         )
         pinned(float(found.x), stall=_STALL)
