@@ -16,23 +16,22 @@ __all__ = ["KIND", "build", "caption", "slopes"]
 KIND = "sims.gaussian_width"
 
 Records = Sequence[Mapping[str, Any]]
-_STEEP = 4.0
-"""From here on the forget density is ten times the largest retain density, 0.4^d."""
+_STEEP = 10.0
+"""From here on, in units of the largest retain density 0.4^d, the power law has set in."""
 _FEWEST = 3
 """Points that a slope needs; in one dimension a coarse grid has no three so sharp."""
 
 
 def slopes(records: Records) -> dict[tuple[int, float], Estimate]:
-    """(dimension, T) -> fitted exponent b of FE ∝ h^b over h ≥ 4."""
-    return {
-        (d, t): slope_of(found, _peak, "forget_error")
-        for d in settings(records, "dimension")
-        for t in settings(records, "temperature")
-        if len(
-            found := [r for r in where(records, dimension=d, temperature=t) if _peak(r) >= _STEEP]
-        )
-        >= _FEWEST
-    }
+    """(dimension, T) -> fitted exponent b of FE ∝ h^b where h ≥ 10 · 0.4^d has enough points."""
+    fitted = {}
+    for d in settings(records, "dimension"):
+        for t in settings(records, "temperature"):
+            at = where(records, dimension=d, temperature=t)
+            steep = [r for r in at if _peak(r) >= _STEEP * 0.4**d]
+            if len(steep) >= _FEWEST:
+                fitted[d, t] = slope_of(steep, _peak, "forget_error")
+    return fitted
 
 
 def build(records: Records) -> Figure:
@@ -62,12 +61,12 @@ def caption(records: Records) -> str:
     """What is seen, with the fitted slopes."""
     records = _main(records)
     fits = "; ".join(f"d = {d}, T = {t:g}: {s:.2f}" for (d, t), s in slopes(records).items())
-    config = records[0]["config"]
+    config, fits = records[0]["config"], fits or "too few points"
     return (
         f"A forget Gaussian one retain deviation from the retain one, narrowing from "
         f"{max(settings(records, 'width')):g} to {min(settings(records, 'width')):g}; the "
         f"classifier of excess risk δ = {config['delta']:g} leans towards retain everywhere, "
-        f"γ = {config['gamma']:g}. Numbers at the curves are slopes over h ≥ {_STEEP:g}; with 95% "
+        f"γ = {config['gamma']:g}. Numbers at the curves are slopes over h ≥ {_STEEP:g} times the largest retain density; with 95% "
         f"t intervals of the fit: {fits} (theory: towards 1 at T = 1; above, "
         f"at most a bias plus a leak that grows as h^(1/T): where the two cancel the curve dips, "
         f"and rises from the dip more steeply). Nothing here is random."

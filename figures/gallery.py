@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from figures import save
+from figures import save, style
 from figures.pooling import pool
 from figures.registry import FIGURES
 from t3theory.exceptions import InputError
@@ -16,6 +16,7 @@ from t3theory.records import atomic_path, read_records, write_records
 
 __all__ = ["caption_lines", "draw", "write"]
 
+_DPI = 150
 _HEAD = """# Simulations at full scale
 
 Every picture is drawn from the records beside it, pooled over seeds; captions take their numbers
@@ -44,15 +45,17 @@ def write(records: str | Path, out: str | Path) -> list[str]:
     Raises:
         InputError: no record file there, or one of no study's name.
     """
+    mpl.use("agg")
     files = sorted(Path(records).glob("*.jsonl"))
     if not files:
         raise InputError(f"{records}: expected record files STUDY.jsonl, found none")
     page = _HEAD
     for file in files:
         pooled = pool(read_records(file))
-        draw(file.stem, pooled, Path(out) / file.stem)
-        # An SVG of many error bars is ten times the picture; records draw it again.
-        (Path(out) / f"{file.stem}.svg").unlink()
+        with style.context(), atomic_path(Path(out) / f"{file.stem}.png") as temporary:
+            # Small, for a page: the records beside it draw it again at any size.
+            figure = FIGURES[file.stem].build(pooled)
+            figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
         write_records(Path(out) / file.name, pooled)
         page += caption_lines(file.stem, pooled)
     with atomic_path(Path(out) / "README.md") as temporary:
