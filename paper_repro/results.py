@@ -34,5 +34,6 @@ def read_results(out: str | Path) -> list[dict[str, Any]]:
         return read_records(out)
     if not out.is_dir():
         raise InputError(f"{out}: expected the folder of a run (see t3 reproduce)")
-    files = [file for place in _PLACES for file in sorted(out.glob(place))]
+    # A file may match two places.
+    files = dict.fromkeys(file for place in _PLACES for file in sorted(out.glob(place)))
     return [record for file in files for record in read_records(file)]
