@@ -19,11 +19,9 @@ from t3theory.mixture import Mixture
 
 __all__ = ["Errors", "exact_errors"]
 
-_CHUNK = 1 << 13
-"""Atoms at a time: the working set of a chunk stays in a core's cache, and a dot product of this
-length in its own thread."""
-
-_CHUNKS_A_TASK = 32
+_CHUNK = 1 << 14
+"""Atoms at a time: the working set of a chunk stays in a core's cache."""
+_CHUNKS_A_TASK = 16
 """Few enough tasks that handing them out costs nothing, enough that cores finish together."""
 
 
