@@ -11,6 +11,7 @@ from t3theory.records import read_records
 __all__ = ["read_results"]
 
 _PLACES = (
+    "*.jsonl",
     "records/*.jsonl",
     "lm/*/eval/*/records.jsonl",
     "lm/tune/*.jsonl",
@@ -28,6 +29,8 @@ def read_results(out: str | Path) -> list[dict[str, Any]]:
 
     Raises:
         InputError: there is no such folder or file, or a record file is cut short.
+
+    A folder of record files alone, as `t3 simulate --out` and `t3 figures` fill it, will do.
     """
     out = Path(out)
     if out.is_file():

@@ -14,6 +14,7 @@ __all__ = [
     "Claim",
     "Finding",
     "Records",
+    "checked",
     "for_every_seed",
     "number",
     "of",
@@ -49,12 +50,21 @@ def of(records: Records, kind: str, **config: Any) -> list[Mapping[str, Any]]:
 def number(where: Mapping[str, Any], name: str, record: Mapping[str, Any]) -> float:
     """A number of a record; no comparison with anything else means something."""
     value = where[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if not isinstance(value, int | float) or math.isnan(value):
         raise RecordError(
             f"a record of kind {record['kind']!r}, seed {record['seed']}: {name} is {value!r}, "
             "expected a number"
         )
     return float(value)
+
+
+def checked(records: Records, *names: str) -> Records:
+    """The records themselves, once each of these values is a number or pooled over seeds."""
+    for record in records:
+        for name in names:
+            if not isinstance(record["values"][name], Mapping):
+                number(record["values"], name, record)
+    return records
 
 
 def values_of(records: Records, name: str) -> list[float]:

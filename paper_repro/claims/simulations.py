@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from figures.statistics import Estimate, group, loglog_slope, mean, proportion
-from paper_repro.claims.evidence import Claim, Finding, Records, number, of, settle, values_of
+from figures.statistics import (
+    Estimate,
+    geometric_mean_of,
+    group,
+    proportion,
+    share_of,
+    slope_of,
+)
+from paper_repro.claims.evidence import Claim, Finding, Records, checked, number, of, settle
 
 __all__ = ["JUDGES"]
 
@@ -22,8 +30,8 @@ def _learnt(records: Records) -> list[Mapping[str, Any]]:
 
 
 def _slope(records: Records, steep: float) -> Estimate:
-    high = [r for r in records if r["config"]["h"] >= steep]
-    return loglog_slope([r["config"]["h"] for r in high], values_of(high, "forget_error"))
+    high = [r for r in checked(records, "forget_error") if r["config"]["h"] >= steep]
+    return slope_of(high, lambda r: r["config"]["h"], "forget_error")
 
 
 def _guidance_succeeds(records: Records, claim: Claim) -> Finding | None:
@@ -31,8 +39,9 @@ def _guidance_succeeds(records: Records, claim: Claim) -> Finding | None:
     if not guided:
         return None
     least = min(r["config"]["h"] for r in guided)
-    easy = [r for r in guided if r["config"]["h"] == least]
-    forget, retain = (mean(values_of(easy, q)) for q in ("forget_error", "retain_error"))
+    names = ("forget_error", "retain_error")
+    easy = checked([r for r in guided if r["config"]["h"] == least], *names)
+    forget, retain = (geometric_mean_of(easy, name) for name in names)
     holds = max(forget.high, retain.high) <= claim["at_most"]
     return Finding(
         settle(holds, forget, retain),
@@ -81,8 +90,10 @@ def _controls(records: Records, claim: Claim) -> Finding | None:
         values = record["values"]
         for name in values:
             quantity, _, letter = name.partition("_upper_")
-            # A worst case or a guarantee in probability is another statement.
-            if len(letter) == 1 and quantity in values:
+            # A worst case or a guarantee in probability is another statement, and of what is
+            # pooled over seeds the single errors are not known.
+            single = not isinstance(values[name], Mapping)
+            if len(letter) == 1 and quantity in values and single:
                 error, bound = (number(values, key, record) for key in (quantity, name))
                 compared += 1
                 violated += error > bound * (1 + claim["rounding"])
@@ -92,11 +103,45 @@ def _controls(records: Records, claim: Claim) -> Finding | None:
     return Finding(violated == 0, f"{violated} of {compared:,} violated; share {share:.2g}")
 
 
+def _covers(records: Records, claim: Claim) -> Finding | None:
+    found = of(records, "sims.sample_complexity")
+    if not found:
+        return None
+    first = min(r["config"]["temperature"] for r in found)
+    # The risk is that of the classifier, whatever the temperature.
+    counted = {"excess_risk": [r for r in found if r["config"]["temperature"] == first]}
+    shares = {
+        name: share_of(checked(counted.get(name, found), f"{name}_covered"), f"{name}_covered")
+        for name in ("excess_risk", "forget_error", "retain_error")
+    }
+    return Finding(
+        all(share.low >= claim["at_least"] for share in shares.values()),
+        "; ".join(f"{name.replace('_', ' ')} {share:.3f}" for name, share in shares.items()),
+    )
+
+
+def _best_temperature(records: Records, claim: Claim) -> Finding | None:
+    found = of(records, "sims.optimal_temperature")
+    if not found:
+        return None
+    names = ("temperature_predicted", "temperature_worst")
+    pairs = [[geometric_mean_of([r], n).value for n in names] for r in checked(found, *names)]
+    ratios = [predicted / best for predicted, best in pairs]
+    holds = max(abs(math.log(ratio)) for ratio in ratios) <= math.log(claim["within"])
+    return Finding(
+        holds,
+        f"predicted over best T between {min(ratios):.3f} and {max(ratios):.3f} "
+        f"at {len(ratios)} places",
+    )
+
+
 JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
     "guidance-succeeds": _guidance_succeeds,
     "guidance-fails-linearly": _fails_linearly,
     "t3-rate": _t3_rate,
     "tempering-necessary": _necessary,
     "risk-controls-errors": _controls,
+    "guarantees-cover": _covers,
+    "best-temperature": _best_temperature,
 }
 """Claim -> its judge: records in, a finding out, None where no record bears on it."""

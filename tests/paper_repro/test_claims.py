@@ -53,7 +53,8 @@ def _models():
 @pytest.fixture(scope="module")
 def records():
     curve = run_study("forget_error_vs_concentration", overrides={"seeds": 4})
-    return curve + run_study("necessity") + _models()
+    others = ("necessity", "sample_complexity", "optimal_temperature")
+    return curve + [r for name in others for r in run_study(name)] + _models()
 
 
 def verdicts(records):
@@ -92,6 +93,10 @@ CURVE, NECESSITY, EVALUATION = (
          _scale("forget_error", lambda r: r["config"]["h"] ** 0.1)),
         ("tempering-necessary", NECESSITY, "temperature", 1.0,
          _scale("forget_error", lambda r: r["config"]["h"] ** -0.5)),
+        ("guarantees-cover", "sims.sample_complexity", "temperature", 1.0,
+         _set(excess_risk_covered=False)),
+        ("best-temperature", "sims.optimal_temperature", "gamma", 0.1,
+         _scale("temperature_predicted", 1.5)),
         ("risk-controls-errors", NECESSITY, "h", 1e3, _scale("forget_error", 1e6)),
         ("t3-forgets", EVALUATION, "method", "t3", _set(forget_quality=0.01)),
         ("t3-beats-guidance", EVALUATION, "method", "guidance", _set(forget_quality_log10_p=-0.1)),
