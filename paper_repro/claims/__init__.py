@@ -18,6 +18,12 @@ JUDGES = simulations.JUDGES | language_models.JUDGES
 """Claim -> its judge."""
 
 
+Word = Literal["true", "false", "undecided", "not measured"]
+"""Undecided: measured, but an interval has the limit within it, or one seed gave none."""
+
+_WORDS: dict[bool | None, Word] = {True: "true", False: "false", None: "undecided"}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A claim and what became of it."""
@@ -27,7 +33,7 @@ class Verdict:
     theory: str
     figures: tuple[str, ...]
     command: str
-    verdict: Literal["true", "false", "not measured"]
+    verdict: Word
     evidence: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -59,9 +65,9 @@ def _judge(name: str, claim: Claim, records: Records) -> Verdict:
         finding = JUDGES[name](records, claim)
     except KeyError as error:
         raise RecordError(f"claim {name}: a record has no {error}; run its study again") from error
-    verdict: Literal["true", "false", "not measured"] = "not measured"
-    if finding is not None and finding.holds is not None:
-        verdict = "true" if finding.holds else "false"
+    verdict: Word = "not measured"
+    if finding is not None:
+        verdict = _WORDS[finding.holds]
     return Verdict(
         name,
         claim["statement"],

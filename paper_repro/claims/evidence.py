@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ __all__ = [
     "Claim",
     "Finding",
     "Records",
+    "at_least",
+    "at_most",
     "checked",
+    "every",
     "for_every_seed",
     "number",
     "of",
     "seconds_of",
-    "settle",
     "values_of",
 ]
 
@@ -31,7 +33,8 @@ Claim = Mapping[str, Any]
 class Finding:
     """What the records say: whether the claim holds, and the numbers, with intervals, in words.
 
-    `holds` is None where the numbers settle nothing, as those of a single seed.
+    `holds` is None where the numbers settle nothing: an interval has the limit within it, or
+    there is a single seed and no interval.
     """
 
     holds: bool | None
@@ -72,9 +75,28 @@ def values_of(records: Records, name: str) -> list[float]:
     return [number(r["values"], name, r) for r in records]
 
 
-def settle(holds: bool, *estimates: Estimate) -> bool | None:
-    """`holds`, or None where an estimate has no interval to judge by."""
-    return holds if all(e.has_interval for e in estimates) else None
+def at_most(estimate: Estimate, limit: float) -> bool | None:
+    """Whether the whole interval is at most `limit`; None where it is on both sides, or is none.
+
+    >>> [at_most(Estimate(1.0, low, 2.0), 1.5) for low in (0.0, 1.7)]
+    [None, False]
+    """
+    return True if estimate.high <= limit else False if estimate.low > limit else None
+
+
+def at_least(estimate: Estimate, limit: float) -> bool | None:
+    """Whether the whole interval is at least `limit`; None where it is on both sides, or is none."""
+    return True if estimate.low >= limit else False if estimate.high < limit else None
+
+
+def every(parts: Iterable[bool | None]) -> bool | None:
+    """Whether all hold: False where one does not, else None where one is not settled.
+
+    >>> every([True, None]), every([None, False]), every([True, True])
+    (None, False, True)
+    """
+    found = set(parts)
+    return False if False in found else None if None in found else True
 
 
 def for_every_seed(holds: bool, seeds: int) -> bool | None:

@@ -11,11 +11,13 @@ from paper_repro.claims.evidence import (
     Claim,
     Finding,
     Records,
+    at_least,
+    at_most,
+    every,
     for_every_seed,
     number,
     of,
     seconds_of,
-    settle,
     values_of,
 )
 from t3theory.exceptions import RecordError
@@ -53,22 +55,21 @@ def _forgets(records: Records, claim: Claim) -> Finding | None:
 
 def _beats(records: Records, claim: Claim) -> Finding | None:
     t3, full = _evaluations(records, "t3"), _evaluations(records, "full")
-    words, gains, key = [], [], "forget_quality_log10_p"
+    words, better, key = [], [], "forget_quality_log10_p"
     for method in claim["against"]:
         other = _evaluations(records, method)
         seeds = sorted(t3.keys() & other.keys())
         if not seeds:
             return None
         gain = mean([t3[s][key] - other[s][key] for s in seeds])
-        gains.append(gain)
+        better.append(at_least(gain, 0.0))
         words.append(f"Δ log₁₀ p against {method}: {gain:.2f}")
     common = sorted(t3.keys() & full.keys())
     if not common:
         return None
     kept = mean([t3[s]["model_utility"] / full[s]["model_utility"] for s in common])
     words.append(f"utility kept: {kept:.3f}")
-    holds = kept.low >= claim["utility_share"] and all(gain.low > 0 for gain in gains)
-    return Finding(settle(holds, kept, *gains), "; ".join(words))
+    return Finding(every([at_least(kept, claim["utility_share"]), *better]), "; ".join(words))
 
 
 def _few_parameters(records: Records, claim: Claim) -> Finding | None:
@@ -90,8 +91,7 @@ def _little_time(records: Records, claim: Claim) -> Finding | None:
             words.append(f"{ratios[-1]:.2f} of {method}'s time")
     if not ratios:
         return None
-    holds = all(ratio.high < claim["at_most"] for ratio in ratios)
-    return Finding(settle(holds, *ratios), "; ".join(words))
+    return Finding(every(at_most(r, claim["at_most"]) for r in ratios), "; ".join(words))
 
 
 def _caching_saves(records: Records, claim: Claim) -> Finding | None:
@@ -101,7 +101,7 @@ def _caching_saves(records: Records, claim: Claim) -> Finding | None:
     saved = geometric_mean(
         [number(r["provenance"]["timings"], "uncached", r) / seconds_of(r) for r in found]
     )
-    return Finding(settle(saved.low >= claim["at_least"], saved), f"{saved:.1f} times faster")
+    return Finding(at_least(saved, claim["at_least"]), f"{saved:.1f} times faster")
 
 
 def _predicts(records: Records, claim: Claim) -> Finding | None:

@@ -14,7 +14,17 @@ from figures.statistics import (
     share_of,
     slope_of,
 )
-from paper_repro.claims.evidence import Claim, Finding, Records, checked, number, of, settle
+from paper_repro.claims.evidence import (
+    Claim,
+    Finding,
+    Records,
+    at_least,
+    at_most,
+    checked,
+    every,
+    number,
+    of,
+)
 
 __all__ = ["JUDGES"]
 
@@ -42,16 +52,16 @@ def _guidance_succeeds(records: Records, claim: Claim) -> Finding | None:
     names = ("forget_error", "retain_error")
     easy = checked([r for r in guided if r["config"]["h"] == least], *names)
     forget, retain = (geometric_mean_of(easy, name) for name in names)
-    holds = max(forget.high, retain.high) <= claim["at_most"]
     return Finding(
-        settle(holds, forget, retain),
+        every(at_most(error, claim["at_most"]) for error in (forget, retain)),
         f"at h = {least:g}: forget error {forget:.2g}, retain error {retain:.2g} nats",
     )
 
 
 def _linear(chosen: Records, claim: Claim) -> Finding:
     slope = _slope(chosen, claim["steep"])
-    holds = max(abs(slope.low - 1), abs(slope.high - 1)) <= claim["within"]
+    within = claim["within"]
+    holds = every((at_least(slope, 1 - within), at_most(slope, 1 + within)))
     return Finding(holds, f"forget error ∝ h^b with b = {slope:.3f}")
 
 
@@ -68,7 +78,7 @@ def _t3_rate(records: Records, claim: Claim) -> Finding | None:
         t: _slope(rs, claim["steep"])
         for t, rs in group(tempered, lambda r: r["config"]["temperature"]).items()
     }
-    holds = all(s.high <= 1 / t + claim["within"] for t, s in slopes.items())
+    holds = every(at_most(s, 1 / t + claim["within"]) for t, s in slopes.items())
     return Finding(holds, "; ".join(f"T = {t:g}: b = {s:.3f}" for t, s in slopes.items()))
 
 
@@ -79,7 +89,7 @@ def _necessary(records: Records, claim: Claim) -> Finding | None:
     by_risk = group(found, lambda r: r["config"]["delta"])
     findings = {delta: _linear(rs, claim) for delta, rs in by_risk.items()}
     evidence = "; ".join(f"δ = {delta:g}: {f.evidence}" for delta, f in findings.items())
-    return Finding(all(f.holds for f in findings.values()), evidence)
+    return Finding(every(f.holds for f in findings.values()), evidence)
 
 
 def _controls(records: Records, claim: Claim) -> Finding | None:
@@ -115,7 +125,7 @@ def _covers(records: Records, claim: Claim) -> Finding | None:
         for name in ("excess_risk", "forget_error", "retain_error")
     }
     return Finding(
-        all(share.low >= claim["at_least"] for share in shares.values()),
+        every(at_least(share, claim["at_least"]) for share in shares.values()),
         "; ".join(f"{name.replace('_', ' ')} {share:.3f}" for name, share in shares.items()),
     )
 

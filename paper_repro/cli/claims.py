@@ -16,6 +16,7 @@ __all__ = ["claims", "table"]
 _MARKS = {
     "true": "[green]true[/]",
     "false": "[red]false[/]",
+    "undecided": "[yellow]undecided[/]",
     "not measured": "[dim]not measured[/]",
 }
 

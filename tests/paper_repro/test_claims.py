@@ -1,4 +1,4 @@
-"""Every claim can come out true, false and not measured; the records decide."""
+"""Every claim can come out true, false, undecided and not measured; the records decide."""
 
 from __future__ import annotations
 
@@ -129,12 +129,21 @@ def test_one_seed_shows_nothing_but_what_it_refutes(records):
     found = {v.name: v for v in judge_all(one)}
     for name in ("t3-forgets", "t3-beats-guidance", "t3-beats-baselines", "theory-predicts",
                  "caching-saves", "little-time"):  # fmt: skip
-        assert found[name].verdict == "not measured"
+        assert found[name].verdict == "undecided"
     assert "one value, no interval" in found["t3-beats-guidance"].evidence
     for record in one:
         if record["kind"] == EVALUATION and record["config"]["method"] == "t3":
             record["values"]["forget_quality"] = 0.01
     assert verdicts(one)["t3-forgets"] == "false"
+
+
+def test_an_interval_with_the_limit_within_it_decides_nothing(records):
+    spread = copy.deepcopy(records)
+    for record in spread:
+        if record["kind"] == EVALUATION and record["config"]["method"] == "npo":
+            record["values"]["forget_quality_log10_p"] = (-4.0, -0.1, -0.2)[record["seed"]]
+    assert verdicts(spread)["t3-beats-baselines"] == "undecided"
+    assert verdicts(spread)["t3-beats-guidance"] == "true"
 
 
 @pytest.mark.parametrize(
