@@ -24,6 +24,8 @@ from t3theory.exceptions import RecordError
 
 __all__ = ["JUDGES"]
 
+_QUALITY = "forget_quality_log10_p"
+
 
 def _evaluations(records: Records, method: str) -> dict[int, Mapping[str, Any]]:
     """Seed -> values of a method.
@@ -55,13 +57,13 @@ def _forgets(records: Records, claim: Claim) -> Finding | None:
 
 def _beats(records: Records, claim: Claim) -> Finding | None:
     t3, full = _evaluations(records, "t3"), _evaluations(records, "full")
-    words, better, key = [], [], "forget_quality_log10_p"
+    words, better = [], []
     for method in claim["against"]:
         other = _evaluations(records, method)
         seeds = sorted(t3.keys() & other.keys())
         if not seeds:
             return None
-        gain = mean([t3[s][key] - other[s][key] for s in seeds])
+        gain = mean([t3[s][_QUALITY] - other[s][_QUALITY] for s in seeds])
         better.append(at_least(gain, 0.0))
         words.append(f"Δ log₁₀ p against {method}: {gain:.2f}")
     common = sorted(t3.keys() & full.keys())
@@ -70,6 +72,33 @@ def _beats(records: Records, claim: Claim) -> Finding | None:
     kept = mean([t3[s]["model_utility"] / full[s]["model_utility"] for s in common])
     words.append(f"utility kept: {kept:.3f}")
     return Finding(every([at_least(kept, claim["utility_share"]), *better]), "; ".join(words))
+
+
+def _gated(records: Records, claim: Claim) -> Finding | None:
+    gated, t3, full = (_evaluations(records, m) for m in ("t3-gated", "t3", "full"))
+    seeds = sorted(gated.keys() & t3.keys() & full.keys())
+    if not seeds:
+        return None
+    gain = mean([gated[s][_QUALITY] - t3[s][_QUALITY] for s in seeds])
+    kept = mean([gated[s]["model_utility"] / full[s]["model_utility"] for s in seeds])
+    return Finding(
+        every((at_least(gain, -claim["behind"]), at_least(kept, claim["utility_share"]))),
+        f"Δ log₁₀ p against uniform T3: {gain:.2f}; utility kept: {kept:.3f}",
+    )
+
+
+def _chosen_blind(records: Records, claim: Claim) -> Finding | None:
+    informed = _evaluations(records, "t3")
+    blind = {r["seed"]: r for r in of(records, "llm.blind", method="t3")}
+    seeds = sorted(blind.keys() & informed.keys())
+    if not seeds:
+        return None
+    found = [number(blind[s]["values"], _QUALITY, blind[s]) for s in seeds]
+    gain = mean([x - informed[s][_QUALITY] for x, s in zip(found, seeds, strict=True)])
+    return Finding(
+        at_least(gain, -claim["behind"]),
+        f"log₁₀ p {mean(found):.2f}; Δ against the informed choice: {gain:.2f}",
+    )
 
 
 def _few_parameters(records: Records, claim: Claim) -> Finding | None:
@@ -130,6 +159,8 @@ JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
     "t3-forgets": _forgets,
     "t3-beats-guidance": _beats,
     "t3-beats-baselines": _beats,
+    "gated-t3-keeps-utility": _gated,
+    "chosen-without-retain-model": _chosen_blind,
     "theory-predicts": _predicts,
     "few-parameters": _few_parameters,
     "caching-saves": _caching_saves,

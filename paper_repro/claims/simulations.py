@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any
 
 from figures.statistics import (
     Estimate,
+    geometric_mean,
     geometric_mean_of,
     group,
     proportion,
@@ -25,6 +27,7 @@ from paper_repro.claims.evidence import (
     number,
     of,
 )
+from t3theory.records import config_hash
 
 __all__ = ["JUDGES"]
 
@@ -145,6 +148,54 @@ def _best_temperature(records: Records, claim: Claim) -> Finding | None:
     )
 
 
+def _certified(records: Records, claim: Claim) -> Finding | None:
+    found = of(records, "sims.bound_ladder")
+    if not found:
+        return None
+    gaps = []
+    for record in found:
+        for quantity in ("forget_error", "retain_error"):
+            names = [f"{quantity}_{which}" for which in ("attained", "certified")]
+            checked([record], *names)
+            attained, certified = (geometric_mean_of([record], n).value for n in names)
+            gaps.append(1 - attained / certified)
+    return Finding(
+        max(gaps) <= claim["at_most"],
+        f"gap at most {max(gaps):.2g}, median {median(gaps):.2g}, of {len(gaps)} worst cases",
+    )
+
+
+def _gating_pays(records: Records, claim: Claim) -> Finding | None:
+    names = ("retain_error", "forget_error")
+    found = [r for r in of(records, "sims.gating") if r["config"]["temperature"] > 1]
+    hard, uniform = (
+        {_but(r, "gate"): r for r in checked(found, *names) if r["config"]["gate"] == gate}
+        for gate in ("hard", "none")
+    )
+    if not hard.keys() & uniform.keys():
+        return None
+    ratios = {
+        name: geometric_mean(
+            [
+                geometric_mean_of([hard[k]], name).value
+                / geometric_mean_of([uniform[k]], name).value
+                for k in sorted(hard.keys() & uniform.keys())
+            ]
+        )
+        for name in names
+    }
+    retain, forget = ratios.values()
+    return Finding(
+        every((at_most(retain, claim["retain_at_most"]), at_most(forget, claim["forget_at_most"]))),
+        f"gated over uniform: retain error {retain:.3f}, forget error {forget:.3f}",
+    )
+
+
+def _but(record: Mapping[str, Any], field: str) -> str:
+    """A record's configuration and seed, without one field."""
+    return config_hash({k: v for k, v in record["config"].items() if k != field}, record["seed"])
+
+
 JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
     "guidance-succeeds": _guidance_succeeds,
     "guidance-fails-linearly": _fails_linearly,
@@ -153,5 +204,7 @@ JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
     "risk-controls-errors": _controls,
     "guarantees-cover": _covers,
     "best-temperature": _best_temperature,
+    "worst-case-certified": _certified,
+    "gating-pays": _gating_pays,
 }
 """Claim -> its judge: records in, a finding out, None where no record bears on it."""

@@ -28,6 +28,10 @@ def _models():
             ),
         ]
         found += [
+            evaluation("t3-gated", seed, forget_quality=0.5, forget_quality_log10_p=-0.3),
+            make_record("llm.blind", {"method": "t3"}, seed, {"forget_quality_log10_p": -0.4}),
+        ]
+        found += [
             evaluation(m, seed, forget_quality=1e-4, forget_quality_log10_p=-4.0 - seed / 10)
             for m in ("guidance", "graddiff", "npo")
         ]
@@ -53,7 +57,7 @@ def _models():
 @pytest.fixture(scope="module")
 def records():
     curve = run_study("forget_error_vs_concentration", overrides={"seeds": 4})
-    others = ("necessity", "sample_complexity", "optimal_temperature")
+    others = ("necessity", "sample_complexity", "optimal_temperature", "bound_ladder", "gating")
     return curve + [r for name in others for r in run_study(name)] + _models()
 
 
@@ -97,6 +101,14 @@ CURVE, NECESSITY, EVALUATION = (
          _set(excess_risk_covered=False)),
         ("best-temperature", "sims.optimal_temperature", "gamma", 0.1,
          _scale("temperature_predicted", 1.5)),
+        ("worst-case-certified", "sims.bound_ladder", "gamma", 0.1,
+         _scale("retain_error_certified", 1.01)),
+        ("gating-pays", "sims.gating", "gate", "hard", _scale("forget_error", 2.0)),
+        ("gated-t3-keeps-utility", EVALUATION, "method", "t3-gated", _set(model_utility=0.85)),
+        ("gated-t3-keeps-utility", EVALUATION, "method", "t3-gated",
+         _set(forget_quality_log10_p=-2.0)),
+        ("chosen-without-retain-model", "llm.blind", "method", "t3",
+         _set(forget_quality_log10_p=-2.0)),
         ("risk-controls-errors", NECESSITY, "h", 1e3, _scale("forget_error", 1e6)),
         ("t3-forgets", EVALUATION, "method", "t3", _set(forget_quality=0.01)),
         ("t3-beats-guidance", EVALUATION, "method", "guidance", _set(forget_quality_log10_p=-0.1)),
@@ -127,7 +139,7 @@ def test_without_its_records_a_claim_is_not_measured(records):
 def test_one_seed_shows_nothing_but_what_it_refutes(records):
     one = [r for r in copy.deepcopy(records) if r["seed"] == 0 or r["kind"].startswith("sims.")]
     found = {v.name: v for v in judge_all(one)}
-    for name in ("t3-forgets", "t3-beats-guidance", "t3-beats-baselines", "theory-predicts",
+    for name in ("gated-t3-keeps-utility", "chosen-without-retain-model", "t3-forgets", "t3-beats-guidance", "t3-beats-baselines", "theory-predicts",
                  "caching-saves", "little-time"):  # fmt: skip
         assert found[name].verdict == "undecided"
     assert "one value, no interval" in found["t3-beats-guidance"].evidence
