@@ -38,7 +38,7 @@ def fast_rate(forget_sup: float, gap: float, retain_on_forget: float, normaliser
     Args:
         gap: Δ. normaliser: Ẑ = E_P[f], or a lower bound on it.
     """
-    return gap * (forget_sup + retain_on_forget) / normaliser if gap else 0.0
+    return gap * (forget_sup + retain_on_forget) / normaliser
 
 
 def guidance_bounds(terms: Terms) -> tuple[Bound, ...]:

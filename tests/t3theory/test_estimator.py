@@ -32,6 +32,8 @@ def test_by_hand():
     # √0.64·½ = 0.4, and with measure 3 on the second atom 0.4/(0.4 + 3·0.6)
     found = np.exp(temper_then_tilt(P, F, 2.0, 0.5, np.log([1.0, 3.0])))
     assert found == pytest.approx([0.4 / 2.2, 0.6 / 2.2])
+    # with a square of f, √0.64/16 = 0.05
+    assert np.exp(tilted_score(P, F, 2.0, 2.0)) == pytest.approx([0.05, 0.6])
     # T = 2 and s = 1 unless said otherwise
     assert tilted_score(P, F) == pytest.approx(tilted_score(P, F, 2.0, 1.0))
     assert temper_then_tilt(P, F) == pytest.approx(temper_then_tilt(P, F, 2.0, 1.0))
@@ -43,6 +45,23 @@ def test_along_another_axis():
     found = np.exp(temper_then_tilt(log_p, log_f, 2.0, axis=0))
     assert found[:, 0] == pytest.approx([0.25, 0.75])
     assert found.sum(axis=0) == pytest.approx([1.0, 1.0])
+    for rows in (2, 3):  # as many as there are atoms would hide a sum over the wrong axis
+        many = np.exp(temper_then_tilt(np.tile(P, (rows, 1)), F, 2.0))
+        assert many == pytest.approx(np.tile([0.25, 0.75], (rows, 1)))
+
+
+@pytest.mark.parametrize("convert", [torch.tensor, array_api_strict.asarray])
+def test_a_list_beside_an_array_becomes_one(convert):
+    want = temper_then_tilt(P, F, 2.0, 1.0, P)
+    for arguments in ((convert(P), F.tolist()), (P.tolist(), convert(F))):
+        found = temper_then_tilt(*arguments, 2.0, 1.0, P.tolist())
+        assert type(found) is type(convert(P))
+        assert np.asarray(found) == pytest.approx(want, rel=1e-12)
+
+
+def test_decoding_does_not_look_into_tensors():
+    for settings in ((torch.tensor(-1.0), 1.0), (1.0, torch.tensor(-1.0))):
+        assert torch.all(torch.isfinite(tilted_score(torch.tensor(P), torch.tensor(F), *settings)))
 
 
 def arrays(kind, x):
@@ -66,9 +85,13 @@ def test_numbers_of_any_kind_mean_the_same(kind):
 @pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
 def test_wrong_settings_of_any_kind_are_refused(kind, bad):
     log_p, log_f, value = arrays(kind, bad)
-    with pytest.raises(AssumptionError, match=r"^temperature\S* must be positive and finite, got"):
+    with pytest.raises(
+        AssumptionError, match=rf"^temperature\S* must be positive and finite, got {bad}$"
+    ):
         temper_then_tilt(log_p, log_f, value)
-    with pytest.raises(AssumptionError, match=r"^guidance_scale\S* must be ≥ 0 and finite, got"):
+    with pytest.raises(
+        AssumptionError, match=rf"^guidance_scale\S* must be ≥ 0 and finite, got {bad}$"
+    ):
         temper_then_tilt(log_p, log_f, 2.0, value)
     if not isinstance(value, torch.Tensor | type(array_api_strict.asarray(0.0))):
         with pytest.raises(AssumptionError, match="temperature"):
@@ -93,7 +116,7 @@ def test_the_first_wrong_temperature_is_named():
 
 
 def test_a_tilt_that_leaves_nothing_is_refused():
-    with pytest.raises(AssumptionError, match=r"log_f.* must leave some mass"):
+    with pytest.raises(AssumptionError, match=r"^log_f.* must leave some mass"):
         temper_then_tilt(np.asarray([0.0, -np.inf]), np.asarray([-np.inf, 0.0]))
 
 

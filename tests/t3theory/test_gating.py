@@ -141,6 +141,47 @@ def test_signal_error_is_attained():
     assert moved <= gate_guarantee(m, delta, 2.0).signal_error
 
 
+def test_a_token_bound_above_one_is_attained_beyond_its_bias():
+    """f moved by u − 1 where f* = 1/2: all of √(V_t δ_t/2), so that 1 % less of it is false."""
+    law = np.asarray([[0.8, 0.2]])
+    m = ContextMixture(law, law, 0.5)
+    f = 0.5 + 1e-5 * (0.5 * law**-0.5 / np.sum(law**0.5 / 2) - 1)
+    bias = m.retain_error(m.estimate(m.bayes_classifier, 2.0))
+    error = m.retain_error(m.estimate(f, 2.0)) - bias
+    assert 0.99 <= error / (position_retain_bound(m, m.excess_risk(f), 2.0) - bias) <= 1
+
+
+def test_gated_retain_contexts_are_attained():
+    """A pure retain context that f sees a share just above τ in, τ → 0: Δ/((1−γ)(τ−τ₀))."""
+    m = ContextMixture([[0.7, 0.0], [0.3, 0.0], [0, 0]], [[0, 0], [0, 0], [0.5, 0.5]], 0.1)
+    f = np.asarray([[1.0, 0.5], [1 - 0.0101, 0.5], [1e-12, 1e-12]])
+    assert gate_signal(m, f)[:2].tolist() == pytest.approx([0.0, 0.0101])
+    found = gate_guarantee(m, m.excess_risk(f), 2.0, threshold=0.01)
+    assert 0.98 <= 0.3 / found.gated_retain <= 1
+
+
+def test_bias_of_a_gated_context_is_attained():
+    """Nearly all retain data on the outcome of all forget data, the rest spread thin; T → ∞."""
+    rest, outcomes = 1e-3, 1000
+    retain = np.asarray([[1 - rest, *np.full(outcomes - 1, rest / (outcomes - 1))]])
+    forget = np.eye(1, outcomes)
+    m = ContextMixture(retain, forget, 1 - 1e-6)
+    bias = m.retain_error(m.estimate(m.bayes_classifier, 1e4))
+    bound = retain_bias_bound(np.asarray([1e4]), outcomes, m.forget_share)
+    assert 0.99 <= bias / bound[0] <= 1
+    whole = gate_guarantee(m, 0.0, 1e4, threshold=0.5).retain_bias
+    assert 0.99 <= bias / whole <= 1
+
+
+def test_forget_error_of_what_is_not_gated_is_attained():
+    """P_r and the estimate on different outcomes, the forget data on both: 2 max P_f(y|c)."""
+    m = ContextMixture([[1.0, 0.0]], [[0.5, 0.5]], 0.9)
+    f = np.asarray([[1e-9, 0.999]])
+    assert gate_signal(m, f)[0] < 0.9
+    bound = gate_guarantee(m, m.excess_risk(f), 2.0, threshold=0.9).ungated_forget_error
+    assert 0.99 <= m.forget_error(m.estimate(f, 1.0)) / bound <= 1
+
+
 def test_missed_forget_contexts_are_attained_at_small_risk():
     """Every context of share just τ: none is gated, P_f(not gated) = 1 = τ/γ."""
     m = ContextMixture([[0.25, 0.25], [0.25, 0.25]], [[0.25, 0.25], [0.25, 0.25]], 0.3)

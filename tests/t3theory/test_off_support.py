@@ -34,3 +34,11 @@ def test_bounded_variation_of_log_f_keeps_to_the_tempered_base(variation, temper
     seen = MIXTURE.log_conditional > -np.inf
     moved = np.abs(np.where(seen, MIXTURE.estimate(f, temperature) - base, 0.0))
     assert moved.max() <= variation + 1e-12
+
+
+def test_variation_bound_is_attained():
+    """A rare outcome at f = 1 among others at e^{−R} moves by nearly R: 1 % less is false."""
+    m = ContextMixture([[1.0, 0.0], [0, 0]], [[0, 0], [1e-9, 1 - 1e-9]], 0.1)
+    f = np.asarray([[1.0, 1.0], [1.0, np.exp(-2.0)]])
+    moved = m.estimate(f, 1.0)[1, 0] - m.estimate(np.ones((2, 2)), 1.0)[1, 0]
+    assert 0.99 <= moved / 2 <= 1

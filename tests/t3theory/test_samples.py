@@ -58,6 +58,26 @@ def test_tabular_cell_lemma(k, theta):
     assert total <= math.log((k + 2) / (k + 1)) + 1e-15
 
 
+def test_tabular_bound_is_attained_where_labels_are_certain():
+    """Disjoint supports, E kl = Σ P(z) E[log((N+2)/(N+1))] summed exactly: 1 % less is false."""
+    n, total = 2000, 0.0
+    for p in (0.3, 0.7):
+        log_p, log_q = math.log(p), math.log1p(-p)
+        for k in range(n + 1):
+            ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+            total += p * math.exp(ways + k * log_p + (n - k) * log_q) * math.log1p(1 / (k + 1))
+    assert 0.99 <= total / tabular_excess_risk(2, n) <= 1
+
+
+def test_chernoff_bound_is_attained_where_no_loss_was_seen():
+    """n losses of 0 or 3: had the bound at none been 1 % less, it would cover less than 95 %."""
+    n = 50
+    bound = heldout_risk_upper_bound(np.zeros(n), 0.95, upper=3.0, method="chernoff")
+    assert (1 - bound / 3) ** n == pytest.approx(0.05, rel=1e-12)
+    risk = 0.995 * bound  # above 0.99 of it, and missed by it whenever no loss is seen
+    assert (1 - risk / 3) ** n > 0.05
+
+
 @pytest.mark.parametrize("method", ["best", "chernoff", "empirical-bernstein", "hoeffding"])
 @pytest.mark.parametrize("n", [20, 400])
 def test_heldout_bound_covers(method, n):

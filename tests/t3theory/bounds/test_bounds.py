@@ -113,8 +113,32 @@ def shared() -> tuple[Mixture, np.ndarray]:
     return m, np.asarray([raised, 1e-12, 1.0])
 
 
+def tilted(size: float = 1e-5) -> tuple[Mixture, np.ndarray]:
+    """H's extreme: P_r = P_f and f* = 1/2, f moved by W itself, for which Pinsker is sharp."""
+    m = Mixture([0.8, 0.2], [0.8, 0.2], 0.5)
+    p = np.asarray(m.probabilities)
+    return m, 0.5 + size * (p**-0.5 / np.sum(p**0.5 / 2) - 2)
+
+
+def drowned() -> tuple[Mixture, np.ndarray]:
+    """H's extreme as δ → ∞: half of the retain data all but lost."""
+    return fading(0.5)
+
+
+def starved() -> tuple[Mixture, np.ndarray]:
+    """G's extreme in norms and Pinsker alone: f vanishes on nearly all the retain data."""
+    m = Mixture([1 - 1e-8, 1e-8], [0.0, 1.0], 0.0324, [1.0, 1e-6])
+    return m, np.asarray([1e-13, 6.6e-7])
+
+
+def even() -> tuple[Mixture, np.ndarray]:
+    """The same at T = 1, by the search: 0.65, where P_r = P_f and f* = 1/2 would give 1/2."""
+    m = Mixture([1.0, 0.0], [0.0532, 0.9468], 0.0418, [5.2e-5, 9.3e-4])
+    return m, np.asarray([0.002464, 0.999998])
+
+
 ATTAINED = [
-    # letter, variant, instance, temperature, least ratio seen
+    # letter, variant, instance, temperature, least ratio of what is above the bias
     ("A", "identity", lambda: spread(0.5), 1.0, 1 - 1e-9),
     ("A", "normaliser", fading, 1.0, 0.99),
     ("B", "", fading, 1.0, 0.99),
@@ -130,7 +154,15 @@ ATTAINED = [
     ("G", "centred", halves, 1.0, 0.99),
     ("G", "centred", halves, 3.0, 0.99),
     ("Q", "split", shared, 8.0, 0.99),
+    ("G", "fast", small_leak, 1.5, 0.99),
+    ("G", "slow", even, 1.0, 0.65),
+    ("G", "slow", starved, 2.0, 0.90),
     ("H", "weighted", fading, 1.0, 0.99),
+    ("H", "weighted", tilted, 2.0, 0.99),
+    ("H", "fast", drowned, 1.0, 0.99),
+    ("H", "fast", drowned, 2.0, 0.99),
+    ("H", "slow", drowned, 1.0, 0.95),
+    ("H", "slow", drowned, 2.0, 0.95),
     ("Q", "", lambda: necessity_instance(1000.0, 0.1, delta=0.05), 1.0, 1 - 1e-9),
     ("Q", "", lambda: necessity_instance(1e6, 0.1, delta=0.05), 8.0, 1 - 1e-9),
     ("F", "Jensen", lambda: necessity_instance(1e6, 0.1, delta=0.05), 8.0, 1 - 1e-9),
@@ -144,33 +176,12 @@ def test_sharp_and_one_percent_less_is_false(letter, variant, make, temperature,
     (bound,) = (
         b for b in evaluate(mixture, f, temperature) if (b.letter, b.variant) == (letter, variant)
     )
-    error = errors[bound.quantity]
-    ratio = error / bound.value if bound.direction == "upper" else bound.value / error
+    bias = bound.terms.get("forget_bias", bound.terms.get("retain_bias", 0.0))
+    error, value = errors[bound.quantity] - bias, bound.value - bias
+    ratio = error / value if bound.direction == "upper" else value / error
+    # a constant 1 % below `least` (for a lower bound 1 % above its inverse) is refuted here:
+    # where least is 0.99 or more, one 2 % below the stated one
     assert least <= ratio <= 1 + RELATIVE
-    # a constant 1 % smaller (larger, for a lower bound) is refuted by this instance
-    assert ratio / 0.98 > 1
-
-
-LOOSE = [
-    # the largest ratios seen in the search over 7,500 instances; the constant they refute
-    ("G", "slow", 1.0, 0.45),
-    ("H", "slow", 1.0, 0.60),
-    ("H", "fast", 1.0, 0.60),
-]
-
-
-@pytest.mark.parametrize(("letter", "variant", "temperature", "constant"), LOOSE)
-def test_how_loose(letter, variant, temperature, constant):
-    rng = np.random.default_rng(0)
-    top = 0.0
-    for _ in range(400):
-        m = Mixture(*rng.dirichlet([0.3, 0.3], 2), 1 / (1 + math.exp(-3 * rng.normal())))
-        f = rng.choice([1e-6, 1e-3, 0.5, 0.999, 1 - 1e-6], 2)
-        errors = true_errors(m, f, temperature)
-        for b in evaluate(m, f, temperature):
-            if (b.letter, b.variant) == (letter, variant):
-                top = max(top, errors[b.quantity] / b.value)
-    assert constant <= top <= 1
 
 
 @given(instances(max_atoms=20))
@@ -195,6 +206,15 @@ def test_chain_rule_identity(instance):
         assert total == pytest.approx(parts.excess_risk, rel=1e-9, abs=1e-13)
 
 
+def test_chain_rule_where_a_side_is_lost():
+    """f = 1 (or 0) everywhere leaves nothing of the forget (the retain) side: ∞, not NaN."""
+    up, down = (chain_rule(M, np.full(2, x)) for x in (math.inf, -math.inf))
+    assert (up.forget, down.retain) == (math.inf, math.inf)
+    # P_r against P itself, and P_f: P = ¼, ¾
+    assert up.retain == pytest.approx(0.5 * (0.5 * math.log(2) + 0.5 * math.log(2 / 3)))
+    assert down.forget == pytest.approx(0.5 * math.log(4 / 3))
+
+
 @given(instances())
 def test_local_pinsker_sums(instance):
     mixture, f, temperature = instance
@@ -210,6 +230,31 @@ def test_local_pinsker_sums(instance):
         weights = np.where(mixture.probabilities > 0, mixture.probabilities, 0) * np.exp(log_weight)
     total, size = float(np.sum(weights * distance)), float(np.sum(weights))
     assert total <= weighted_gap_bound(mixture, log_weight, delta) * (1 + 1e-9) + 1e-14 * size
+
+
+EVEN = Mixture([0.8, 0.2], [0.8, 0.2], 0.5)
+ASIDE = Mixture([1.0, 0.0], [0.0, 1.0], 0.3)
+TILTED = Mixture([0.5, 0.5], [0.5, 0.5], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("mixture", "weight", "f"),
+    [
+        # Pinsker's form where f* = 1/2 and f is moved in proportion to the weight
+        (EVEN, [1.0, 3.0], [0.5 + 1e-5, 0.5 + 3e-5]),
+        # the root of the local form where f* = 0.9, its linear part for disjoint supports
+        (TILTED, [1.0, 3.0], [0.9 + 1e-9, 0.9 + 3e-9]),
+        (ASIDE, [1.0, 3.0], [1.0 - 1e-16, 1e-6]),
+        # all of f* lost
+        (ASIDE, [1.0, 1e-6], [1e-300, 1e-6]),
+    ],
+)
+def test_every_form_of_the_weighted_sum_is_attained(mixture, weight, f):
+    """So that D with any of its constants 1 % smaller is false."""
+    f, weight = np.asarray(f), np.asarray(weight)
+    distance = mixture.probabilities * np.abs(f - np.asarray(bayes_classifier(mixture)))
+    bound = weighted_gap_bound(mixture, np.log(weight), float(excess_risk(mixture, f)))
+    assert 0.99 <= float(np.sum(weight * distance)) / bound <= 1 + 1e-6  # f − f* to 1e-16/1e-9
 
 
 @pytest.mark.parametrize("h", [1.0, 1e3, 1e6, 1e100])

@@ -50,3 +50,11 @@ def test_no_leak_is_allowed(given):
 def test_wrong_use_is_named(h, given, said):
     with pytest.raises(AssumptionError, match="^" + re.escape(said)):
         necessity_instance(h, 0.5, **given)
+
+
+@pytest.mark.parametrize("temperature", [1.5, 2.0, 8.0])
+def test_the_bound_above_one_is_attained(temperature):
+    """FE_T ≤ (γh/(1−γ))^{1/T}, which 1 % less would make false."""
+    h, gamma = 1e12, 0.1
+    found = necessity_forget_error(h, gamma, 5.0, temperature)
+    assert 0.99 <= found / (gamma * h / (1 - gamma)) ** (1 / temperature) <= 1
