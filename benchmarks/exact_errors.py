@@ -10,6 +10,7 @@ one pass, forget data on all of them a second one, which the floor does not have
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import sys
@@ -32,18 +33,19 @@ CHUNK = 1 << 14  # the fastest for the exponential
 def floor(mixture: Mixture, log_f: np.ndarray) -> None:
     """Read the four inputs once; one exponential for each atom and temperature."""
 
-    def work(start: int) -> float:
-        chunk = slice(start, start + CHUNK)
-        inputs = (mixture.retain, mixture.forget, mixture.reference, log_f)
-        total = sum(float(x[chunk].sum()) for x in inputs)
-        x = log_f[chunk]
-        out = np.empty_like(x)
-        for _ in TEMPERATURES:
-            np.exp(x, out=out)
-        return total
+    inputs = (mixture.retain, mixture.forget, mixture.reference, log_f)
+    turn = itertools.count()
+
+    def work(out: np.ndarray) -> None:
+        while (start := next(turn) * CHUNK) < mixture.size:
+            for x in inputs:
+                x[start : start + CHUNK].sum()
+            x = log_f[start : start + CHUNK]
+            for _ in TEMPERATURES:
+                np.exp(x, out=out[: len(x)])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(work, range(0, mixture.size, CHUNK)))
+        list(pool.map(work, [np.empty(CHUNK) for _ in range(os.cpu_count() or 1)]))
 
 
 def straightforward(mixture: Mixture, log_f: np.ndarray) -> None:
