@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,8 @@ from llm.experiment import BaselineSettings
 from t3theory.exceptions import InputError
 
 __all__ = ["method_constants", "train_baseline"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def method_constants(method: str) -> dict[str, Any]:
@@ -96,6 +99,7 @@ def train_baseline(
             nn.utils.clip_grad_norm_(objective.trained, 1.0)
             optimizer.step()
         result.eval()
+        _LOG.info("%s: epoch %d of %d", method, epoch + 1, epochs)
         if on_epoch is not None:
             on_epoch(epoch + 1, result)
     model.requires_grad_(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from llm.worth import measured_pairs, worth
 from t3theory.records import make_record, write_records
 
 __all__ = ["candidates", "tune_baseline", "tune_tilts"]
+
+_LOG = logging.getLogger(__name__)
 
 GATES = {"t3-gated": "hard", "t3-soft": "soft"}
 
@@ -142,6 +145,7 @@ def tune_baseline(
                 records.append(
                     _tuning_record(config, data, method, setting, seed, losses(model), ratios)
                 )
+                _LOG.info("%s: rate %g, %d epochs measured", method, rate, epoch)
 
         unlearned(config, data, seed, method, base, rate, max(config.baseline.epochs), measure)
     write_records(out, records)
