@@ -52,18 +52,14 @@ def weighted_gap_bound(mixture: Mixture, log_weight: Array, excess_risk: float) 
     if excess_risk == 0:
         return 0.0
     xp = namespace(log_weight)
-    zero, minus_inf = xp.zeros_like(log_weight), xp.full_like(log_weight, -xp.inf)
-    seen = (mixture.log_probabilities > -xp.inf) & (log_weight > -xp.inf)
-    if not bool(xp.any(seen)):
-        return 0.0
-    log_p = xp.where(seen, mixture.log_probabilities, minus_inf)
-    log_w = xp.where(seen, log_weight, zero)
+    log_p = mixture.log_probabilities
+    log_w = xp.where(log_p > -xp.inf, log_weight, xp.full_like(log_weight, -xp.inf))
     odds = bayes_log_odds(mixture)
     # log f*(1−f*) = −|x| − 2 log(1 + e^{−|x|}), x the log-odds
     log_variance = -xp.abs(odds) - 2 * xp.log1p(xp.exp(-xp.abs(odds)))
     second = float(logsumexp(log_p + 2 * log_w))
     overlap = float(logsumexp(log_p + 2 * log_w + log_variance))
-    top = float(xp.max(xp.where(seen, log_weight, minus_inf)))
+    top = float(xp.max(log_w))
     log_risk = math.log(excess_risk)
     slow = exp_or_inf((second + log_risk - math.log(2)) / 2)
     fast = exp_or_inf((overlap + log_risk + math.log(2)) / 2) + exp_or_inf(top + log_risk)
@@ -92,17 +88,14 @@ def kl_inverse(a: float, k: float, upper: bool = True) -> float:
 def _inverse_log_odds(a: float, co: float, k: float) -> float:
     """The log-odds of the largest b with kl(a‖b) ≤ k, by bisection: the KL increases from a on.
 
-    co = 1 − a, both positive or the ends: 750 stands for a b that rounds to 1, 1 − b to 0.
+    a > 0 and co = 1 − a; 750 stands for a b that rounds to 1, 1 − b to 0.
     """
     if co == 0 or k == math.inf:
         return _END
-    if a == 0:
-        return k + math.log(-math.expm1(-k)) if k > 0 else -_END
     log_a = math.log(a) if a < co else math.log1p(-co)
     log_co = math.log(co) if co < a else math.log1p(-a)
-    # −(1−a) log(1−b) ≤ k − entropy bounds the log-odds of b
-    low = log_a - log_co
-    high = min(max((k - a * log_a - co * log_co) / co + 1, low + 1), _END)
+    # −(1−a) log(1−b) ≤ k + entropy bounds the log-odds of b
+    low, high = log_a - log_co, min((k - a * log_a - co * log_co) / co + 1, _END)
     for _ in range(200):
         middle = (low + high) / 2
         if middle in (low, high):

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from strategies import instances
 
-from t3theory import Mixture, excess_risk
+from t3theory import Mixture, bayes_classifier, excess_risk
 from t3theory.bounds import evaluate, guarantee
+from t3theory.bounds.leakage import Leakage, _largest, worst_leak
 from t3theory.bounds.pinsker import (
     exp_or_inf,
     gap_bound,
@@ -101,6 +102,68 @@ def test_weighted_gap_takes_the_least_of_its_three_forms():
     assert weighted_gap_bound(m, zero, 1e-4) == pytest.approx(math.sqrt(5e-5))
     assert weighted_gap_bound(APART, np.zeros(3), 1e-4) == pytest.approx(1e-4)
     assert weighted_gap_bound(APART, np.zeros(3), 100.0) == pytest.approx(1.0)
+
+
+EVEN = Mixture([0.8, 0.2], [0.8, 0.2], 0.5)
+ASIDE = Mixture([1.0, 0.0], [0.0, 1.0], 0.3)
+TILTED = Mixture([0.5, 0.5], [0.5, 0.5], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("mixture", "weight", "f"),
+    [
+        # Pinsker's form where f* = 1/2 and f is moved in proportion to the weight
+        (EVEN, [1.0, 3.0], [0.5 + 1e-5, 0.5 + 3e-5]),
+        # the root of the local form where f* = 0.9, its linear part for disjoint supports
+        (TILTED, [1.0, 3.0], [0.9 + 1e-9, 0.9 + 3e-9]),
+        (ASIDE, [1.0, 3.0], [1.0 - 1e-16, 1e-6]),
+        # all of f* lost
+        (ASIDE, [1.0, 1e-6], [1e-300, 1e-6]),
+    ],
+)
+def test_every_form_of_the_weighted_sum_is_attained(mixture, weight, f):
+    """So that D with any of its constants 1 % smaller is false."""
+    f, weight = np.asarray(f), np.asarray(weight)
+    distance = mixture.probabilities * np.abs(f - np.asarray(bayes_classifier(mixture)))
+    bound = weighted_gap_bound(mixture, np.log(weight), float(excess_risk(mixture, f)))
+    assert 0.99 <= float(np.sum(weight * distance)) / bound <= 1 + 1e-6  # f − f* to 1e-16/1e-9
+
+
+def test_weights_where_nothing_is_are_not_read():
+    m = Mixture([0.5, 0.5, 0.0], [0.5, 0.5, 0.0], 0.5)
+    without = weighted_gap_bound(Mixture([0.5, 0.5], [0.5, 0.5], 0.5), np.zeros(2), 1e-4)
+    for silly in (700.0, -np.inf):
+        assert weighted_gap_bound(m, np.asarray([0.0, 0.0, silly]), 1e-4) == without
+    assert weighted_gap_bound(m, np.full(3, -np.inf), 1e-4) == 0.0
+
+
+def test_leak_where_all_retain_data_are_among_the_forget_data():
+    """Nothing outside to lower: all of δ goes into raising f."""
+    assert worst_leak(0.3, 0.1, 0.0, 0.05) == (kl_inverse(0.3, 0.5), 0.0)
+
+
+@pytest.mark.parametrize("shape", [0.5, 2.0])
+@pytest.mark.parametrize("slope", [0.2, 0.7, 1.0, 3.0])
+def test_largest_of_an_increasing_function_less_a_line(shape, slope):
+    """θ^{1/2} and θ² over [0, 1], whose maxima are known; nothing beyond is asked for."""
+
+    def function(theta: float) -> float:
+        assert 0 <= theta <= 1
+        return theta**shape
+
+    inside = min(1.0, (2 * slope) ** -2.0) if shape < 1 else 1.0
+    exact = max(inside**shape - slope * inside, 0.0)
+    found = _largest(function, slope)
+    assert (
+        exact <= found <= exact * 1.002 + 1e-15
+    )  # where it is 0, the rounding of what is added and taken off
+
+
+def test_mean_of_the_bayes_classifier_is_at_most_one():
+    """f* = 1 to rounding: exp of the log-sum of ten tenths is 1 + 4e-16."""
+    law = np.full(10, 0.1)
+    leakage = Leakage(Terms(Mixture(law, law, 1e-300), 0.1))
+    assert leakage.prior <= 1
 
 
 def test_which_statements_apply():
