@@ -20,9 +20,8 @@ def pool(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     A value becomes {"count", "mean"} with the sum of squared deviations as "squares", or, where
     all are positive, mean and squared deviations of their logarithms as "log": what
-    :func:`figures.statistics.sample_of` reads. Values of a single seed stay as they are. The
-    time is that of all seeds; versions and hardware stand in the first record only, and in
-    every record of another commit.
+    :func:`figures.statistics.sample_of` reads. Values of a single seed stay as they are, but
+    for the digits of lists of draws. All records of one commit share the first one's provenance.
 
     >>> about = {"kind": "sims.x", "config": {"h": 1}, "provenance": {"seconds": 1}}
     >>> [pooled] = pool([about | {"seed": s, "values": {"v": s - 1.0}} for s in (0, 1)])
@@ -34,34 +33,27 @@ def pool(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         key = json.dumps([record["kind"], record["config"]], sort_keys=True)
         groups.setdefault(key, []).append(record)
     pooled = [_pooled(found) for found in groups.values()]
-    return [
-        _briefly(record, before) for record, before in zip(pooled, [None, *pooled], strict=False)
-    ]
-
-
-def _briefly(record: dict[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
-    about = record["provenance"]
-    if before is None or before["provenance"].get("commit") != about.get("commit"):
-        return record
-    kept = {k: about[k] for k in ("commit", "source", "seconds") if k in about}
-    return record | {"provenance": kept}
+    shared: dict[str, dict[str, Any]] = {}
+    for record in pooled:
+        about = record["provenance"]
+        # The time of a single cell is not kept.
+        shared.setdefault(about.get("commit", ""), dict(about) | {"seconds": None})
+    return [r | {"provenance": shared[r["provenance"].get("commit", "")]} for r in pooled]
 
 
 def _pooled(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = found[0]
     if len(found) == 1:
-        return dict(first)
+        return dict(first) | {"values": {k: _shortened(v) for k, v in first["values"].items()}}
     values = {
         name: _moments([r["values"][name] for r in found])
         for name in first["values"]
         if all(name in r["values"] for r in found)
     }
-    seconds = sum(r["provenance"]["seconds"] or 0 for r in found)
     return dict(first) | {
         "config": dict(first["config"]) | {"seeds": len(found)},
         "seed": None,
         "values": values,
-        "provenance": dict(first["provenance"]) | {"seconds": round(seconds, 3)},
     }
 
 
@@ -72,6 +64,10 @@ def _moments(values: Sequence[float]) -> dict[str, Any]:
         return found | {"squares": _rounded(plain.squares)}
     logs = Sample.of([math.log(v) for v in values])
     return found | {"log": [_rounded(logs.mean), _rounded(logs.squares)]}
+
+
+def _shortened(value: Any) -> Any:
+    return [_rounded(v) for v in value] if isinstance(value, list) else value
 
 
 def _rounded(value: float) -> float:

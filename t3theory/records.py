@@ -25,6 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from t3theory._brief import BRIEF, restored, shortened
 from t3theory.exceptions import RecordError
 
 __all__ = [
@@ -180,11 +181,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_records(path: str | Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write records as JSON Lines, all or nothing."""
+def write_records(
+    path: str | Path, records: Iterable[Mapping[str, Any]], brief: bool = False
+) -> None:
+    """Write records as JSON Lines, all or nothing; brief: what repeats stands there once."""
+    lines, separators = (shortened(records), (",", ":")) if brief else (records, None)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n")
+        for line in lines:
+            text = json.dumps(line, sort_keys=True, ensure_ascii=False, separators=separators)
+            file.write(text + "\n")
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -209,12 +214,13 @@ def read_records(path: str | Path, kind: str | None = None) -> list[dict[str, An
         raise RecordError(f"{path}: expected a record file (JSON Lines), {error}") from error
     if lines[-1]:
         raise RecordError(f"{path}:{len(lines)}: the last record is cut short; run its study again")
-    records = []
+    records, record = [], None
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            record = json.loads(line)
+            read = json.loads(line)
+            record = restored(read, record) if BRIEF in read else read
             missing = {"kind", "config", "seed", "values", "provenance"} - record.keys()
-        except (json.JSONDecodeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise RecordError(
                 f"{path}:{number}: expected one JSON record a line, {error}"
             ) from error
