@@ -27,7 +27,7 @@ def cluster():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the cluster's own start, nothing of ours
         with distributed.LocalCluster(
-            n_workers=3,
+            n_workers=2,
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
