@@ -133,9 +133,10 @@ def _first(chunk: _Chunk, mixture: Mixture, plan: _Plan, room: np.ndarray) -> np
     tilted *= reference
     found = np.empty(2 + len(plan))
     found[0] = retain @ log_p
-    found[1] = retain @ tilt
+    with np.errstate(invalid="ignore"):
+        found[1] = retain @ tilt
     if math.isnan(found[1]):  # 0 · log 0
-        found[1] = np.where(retain > 0, retain * tilt, 0.0).sum()
+        found[1] = retain[retain > 0] @ tilt[retain > 0]
     for i, weight in _powers(density, log_p, plan, room[3]):
         found[2 + i] = weight @ tilted
     return found

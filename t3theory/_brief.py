@@ -20,8 +20,8 @@ def shortened(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """The lines that :func:`restored` makes these records of again.
 
     >>> one = {"kind": "k", "seed": 0, "provenance": {}, "config": {"h": 1}, "values": {"v": 2}}
-    >>> list(shortened([one, one | {"config": {"h": 3}}]))[1]
-    {'as_above_but': {'config': {'h': 3}, 'values': [2]}}
+    >>> list(shortened([one, one | {"config": {"h": 3}, "values": {"v": 4}}]))[1]
+    {'as_above_but': {'config': {'h': 3}, 'values': [4]}}
     """
     before: Mapping[str, Any] | None = None
     for record in records:

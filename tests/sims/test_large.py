@@ -63,3 +63,43 @@ def test_mistakes_are_named():
         exact_errors(m, np.zeros(m.size), [])
     with pytest.raises(AssumptionError, match="log_f must have shape"):
         exact_errors(m, np.zeros(3), [1.0])
+
+
+def test_squares_stand_in_for_exponentials():
+    places = [1 + k / 3 for k in range(10)]
+    plan = large._plan([1 / t for t in places])
+    assert sorted(place for place, _ in plan) == list(range(10))
+    # T of 4/3, 5/3 and 2 are halves of 8/3, 10/3 and 4, the second by a rounding.
+    assert {place for place, exponent in plan if exponent is None} == {1, 2, 3}
+    before = None
+    for place, exponent in plan:
+        if exponent is None:
+            # 2T off by its own rounding.
+            assert places[before] == pytest.approx(2 * places[place], rel=1e-15)
+        before = place
+
+
+def test_every_grid_of_temperatures_gives_the_same_errors():
+    m = spike(1e4, 0.1, retain_atoms=50, overlap=0.3, skew=0.7)
+    log_f = log_sigmoid(random_of_risk(m, 0.01, np.random.default_rng(0)))
+    alone = [exact_errors(m, log_f, [t])[0] for t in (0.5, 1.0, 2.0, 2.0, 4.0)]
+    for one, other in zip(alone, exact_errors(m, log_f, [0.5, 1.0, 2.0, 2.0, 4.0]), strict=True):
+        # A square doubles the rounding of its root.
+        assert one.forget_error == pytest.approx(other.forget_error, rel=1e-13)
+        assert one.retain_error == pytest.approx(other.retain_error, abs=1e-13)
+
+
+def test_a_classifier_that_leaves_nothing_is_refused():
+    m = spike(10.0, 0.1, retain_atoms=2)
+    with pytest.raises(AssumptionError, match="log_f must leave mass"):
+        exact_errors(m, np.full(m.size, -np.inf), [1.0])
+
+
+def test_an_atom_that_the_classifier_rules_out():
+    m = Mixture([0.5, 0.5, 0.0], [0.0, 0.5, 0.5], 0.2)
+    log_odds = np.array([2.0, 0.5, -np.inf])  # 0 · log 0 in the retain error
+    [found] = exact_errors(m, log_sigmoid(log_odds), [2.0])
+    expected = errors(m, log_odds, 2.0)
+    # Sums of three terms of order 1.
+    assert found.retain_error == pytest.approx(expected["retain_error"], abs=1e-15)
+    assert found.forget_error == pytest.approx(expected["forget_error"], rel=1e-14)
