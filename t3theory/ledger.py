@@ -253,6 +253,7 @@ _STATEMENTS = (
             _HOLD,
             _SHARP,
             _TEMPERATURES + "test_within_two_of_the_worst_case_on_the_disjoint_spike",
+            _BALLS + "test_leakage_and_its_split",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""B, C, D, G, H and N in ball arithmetic, so that no rounding can hide a violation.
+"""B, C, D, G, H, N and Q in ball arithmetic, so that no rounding can hide a violation.
 
 Parameters are boxes, not points: `arb(m, r)` stands for all of [m − r, m + r], and a claim
 certified for balls holds for every parameter inside.
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from t3theory.bounds.pinsker import kl_inverse
+
 ctx.prec = 160
 BOXES = 150
 
@@ -19,19 +21,23 @@ def total(values) -> arb:
 
 
 def kl(p, q) -> arb:
-    return total(a * (a / b).log() for a, b in zip(p, q, strict=True))
+    return total(a * (a / b).log() for a, b in zip(p, q, strict=True) if a != 0)
 
 
 class Instance:
     """Two to four atoms as balls of relative radius 1e-6, with everything the bounds name."""
 
-    def __init__(self, rng: np.random.Generator, atoms: int, temperature: float = 1.0) -> None:
+    def __init__(
+        self, rng: np.random.Generator, atoms: int, temperature: float = 1.0, apart: bool = False
+    ) -> None:
         def ball(value: float) -> arb:
             return arb(float(value), float(value) * 1e-6)
 
         self.t = arb(temperature)
         self.gamma = ball(rng.uniform(0.05, 0.95))
         raw = [[ball(x) for x in rng.uniform(0.02, 1, atoms)] for _ in "rf"]
+        if apart:  # no forget data on the first atom
+            raw[1][0] = arb(0)
         # normalised in balls: whatever the weights, the laws sum to 1
         self.retain, self.forget = ([x / total(w) for x in w] for w in raw)
         self.mu = [ball(x) for x in 10 ** rng.uniform(-2, 0, atoms)]
@@ -39,6 +45,8 @@ class Instance:
         self.kept = [(1 - self.gamma) * x for x in self.retain]
         self.p = [k + self.gamma * x for k, x in zip(self.kept, self.forget, strict=True)]
         self.best = [k / p for k, p in zip(self.kept, self.p, strict=True)]
+        if apart:
+            self.best[0] = arb(1)
         self.delta = total(
             p * kl((b, 1 - b), (f, 1 - f))
             for p, b, f in zip(self.p, self.best, self.f, strict=True)
@@ -192,6 +200,42 @@ def test_centred_and_through_the_retain_error(atoms, temperature):
         through.append((i.forget_error(i.f), i.sup * (2 * i.retain_error(i.f)).sqrt()))
     certify(centred)
     certify(through)
+
+
+def leak(i, theta: float, out: int = 0) -> arb:
+    """Q's bound on E_{P_f}[p̂] over a share θ of the forget data; atom `out` has none of them."""
+    inside = slice(out + 1, None)
+    prior = total(x * b for x, b in zip(i.forget[inside], i.best[inside], strict=True)) / theta
+    prior = prior.min(largest(i.best[inside]))
+    gamma, c = i.gamma * theta, i.kept[out]
+    # a little beyond the root of kl(ā‖b) = δ/γ where that is certified, else 1
+    root = kl_inverse(float(prior.mid()), float((i.delta / gamma).upper()))
+    high = arb(1 - (1 - root) * 0.999)
+    if not kl((prior, 1 - prior), (high, 1 - high)) > i.delta / gamma:
+        high = arb(1)
+    b = high.min((c + gamma * prior) / (c + gamma))
+    rest = arb(0).max(i.delta - gamma * kl((prior, 1 - prior), (b, 1 - b)))
+    top = largest([(d.log() / i.t).exp() for d in i.density[inside]])
+    most = theta * b * top
+    return most / (most / i.sup + i.q[out] * (-rest / c).exp())
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
+@pytest.mark.parametrize("atoms", [2, 4])
+def test_leakage_and_its_split(atoms, temperature):
+    """Q where one atom has retain data only; θ covered by eight cells, as leak increases in it."""
+    rng = np.random.default_rng(300 + atoms)
+    whole, split = [], []
+    for _ in range(BOXES // 2):
+        i = Instance(rng, atoms, temperature, apart=True)
+        truth = [r / m for r, m in zip(i.retain, i.mu, strict=True)]
+        least = -largest([-x for x in truth[1:]])
+        mean = total(x * r for x, r in zip(i.forget, truth, strict=True))
+        cells = [leak(i, (k + 1) / 8) - 2 * least * k / 8 for k in range(8)]
+        whole.append((i.forget_error(i.f), mean + leak(i, 1.0)))
+        split.append((i.forget_error(i.f), mean + largest(cells)))
+    certify(whole)
+    certify(split)
 
 
 def test_gate_signal():

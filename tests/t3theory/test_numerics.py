@@ -117,6 +117,15 @@ def test_every_array_library_gives_the_same(make):
         for a, b in zip(evaluate(m, f, t), evaluate(other, g, t), strict=True):
             assert b.value == pytest.approx(a.value, rel=20 * rounding), a
             assert (a.letter, a.variant, a.quantity) == (b.letter, b.variant, b.quantity)
+    # a list becomes what the mixture is made of
+    assert [b.value for b in evaluate(other, g, 2.0)] == pytest.approx(
+        [b.value for b in evaluate(other, f.tolist(), 2.0)], rel=20 * rounding
+    )
+
+
+def test_libraries_are_not_mixed():
+    with pytest.raises(TypeError, match=r"(?i)multiple"):
+        evaluate(Mixture([0.5, 0.5], [0.0, 1.0], 0.5), torch.tensor([0.5, 0.5]))
 
 
 def test_gradients_through_the_estimator():

@@ -279,6 +279,7 @@ WRONG = [
     (guarantee, (-1.0,), "excess_risk must be ≥ 0 and finite, got -1.0"),
     (guarantee, (math.inf,), "excess_risk must be ≥ 0 and finite, got inf"),
     (guarantee, (math.nan,), "excess_risk must be ≥ 0 and finite, got nan"),
+    (guarantee, (0.1, math.inf), "temperature must be positive and finite, got inf"),
     (guarantee, (0.1, 0.0), "temperature must be positive and finite, got 0.0"),
 ]
 
