@@ -78,7 +78,7 @@ _STATEMENTS = (
         ),
         (
             _BOUNDS + "test_local_pinsker_sums",
-            _BOUNDS + "test_every_form_of_the_weighted_sum_is_attained",
+            "t3theory/bounds/test_terms.py::test_every_form_of_the_weighted_sum_is_attained",
             _BALLS + "test_local_pinsker",
             _BALLS + "test_local_pinsker_constants_are_least",
         ),
