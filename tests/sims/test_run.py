@@ -27,15 +27,6 @@ def facts(records):
 
 
 @pytest.mark.parametrize("name", studies.names())
-def test_every_study_runs_at_mini_scale_and_twice_the_same(name):
-    overrides = {"seeds": 2}
-    once = run_study(name, overrides=overrides)
-    assert once
-    assert {r["kind"] for r in once} == {f"sims.{name}"}
-    assert facts(once) == facts(run_study(name, overrides=overrides))
-
-
-@pytest.mark.parametrize("name", studies.names())
 @pytest.mark.parametrize("scale", ["small", "full"])
 def test_larger_scales_are_well_formed(name, scale):
     assert len(studies.get(name).cells(scale)) >= len(studies.get(name).cells("mini"))
