@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from t3theory.exceptions import RecordError
+
 __all__ = ["BRIEF", "restored", "shortened"]
 
 BRIEF = "as_above_but"
@@ -45,22 +47,22 @@ def restored(line: Mapping[str, Any], above: Mapping[str, Any] | None) -> dict[s
     """The record a line stands for, itself if it is one.
 
     Raises:
-        ValueError: there is no record above, or the line does not fit it.
+        RecordError: there is no record above, or the line does not fit it.
     """
     if BRIEF not in line:
         return dict(line)
     if above is None:
-        raise ValueError(f"{BRIEF}: no record stands above")
+        raise RecordError(f"{BRIEF}: no record stands above")
     try:
         config, values = line[BRIEF]["config"], line[BRIEF].get("values", above["values"])
         if isinstance(values, list):
             left = iter(values)
             values = _filled(above["values"], left)
             if next(left, None) is not None:
-                raise ValueError(f"{BRIEF}: more values than the record above has")
+                raise RecordError(f"{BRIEF}: more values than the record above has")
         return dict(above) | {"config": above["config"] | config, "values": values}
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
-        raise ValueError(f"{BRIEF}: the line does not fit the record above") from error
+        raise RecordError(f"{BRIEF}: the line does not fit the record above") from error
 
 
 def _shape(value: Any) -> Any:
