@@ -121,11 +121,17 @@ def test_every_array_library_gives_the_same(make):
     assert [b.value for b in evaluate(other, g, 2.0)] == pytest.approx(
         [b.value for b in evaluate(other, f.tolist(), 2.0)], rel=20 * rounding
     )
+    for error in (retain_error, forget_error):
+        level = [0.0] * 12
+        assert float(error(other, level)) == pytest.approx(
+            float(error(m, level)), rel=20 * rounding
+        )
 
 
-def test_libraries_are_not_mixed():
+@pytest.mark.parametrize("function", [evaluate, retain_error, forget_error])
+def test_libraries_are_not_mixed(function):
     with pytest.raises(TypeError, match=r"(?i)multiple"):
-        evaluate(Mixture([0.5, 0.5], [0.0, 1.0], 0.5), torch.tensor([0.5, 0.5]))
+        function(Mixture([0.5, 0.5], [0.0, 1.0], 0.5), torch.tensor([0.5, 0.5]))
 
 
 def test_gradients_through_the_estimator():

@@ -130,16 +130,20 @@ def test_every_form_of_the_weighted_sum_is_attained(mixture, weight, f):
 
 
 def test_weights_where_nothing_is_are_not_read():
-    m = Mixture([0.5, 0.5, 0.0], [0.5, 0.5, 0.0], 0.5)
-    without = weighted_gap_bound(Mixture([0.5, 0.5], [0.5, 0.5], 0.5), np.zeros(2), 1e-4)
-    for silly in (700.0, -np.inf):
-        assert weighted_gap_bound(m, np.asarray([0.0, 0.0, silly]), 1e-4) == without
+    m = Mixture([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], 0.5)
+    for silly in (700.0, -np.inf):  # the largest weight counts here, δ being the least form
+        assert weighted_gap_bound(m, np.asarray([0.0, 0.0, silly]), 1e-4) == pytest.approx(1e-4)
     assert weighted_gap_bound(m, np.full(3, -np.inf), 1e-4) == 0.0
 
 
 def test_leak_where_all_retain_data_are_among_the_forget_data():
     """Nothing outside to lower: all of δ goes into raising f."""
     assert worst_leak(0.3, 0.1, 0.0, 0.05) == (kl_inverse(0.3, 0.5), 0.0)
+
+
+def test_a_leak_that_underflows_is_none():
+    """kl⁻¹(0; 0) is the least float above 0, and a part of it 0."""
+    assert Leakage(Terms(APART, 0.0)).leak(0.4) == 0.0
 
 
 @pytest.mark.parametrize("shape", [0.5, 2.0])
