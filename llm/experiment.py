@@ -5,11 +5,12 @@ Knows no torch: what only plans the work reads it too.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from t3theory.exceptions import InputError
 
@@ -177,6 +178,11 @@ class ExperimentConfig:
             raise InputError(
                 f"scale {self.name}: expected as many candidates for every method, got {budgets}"
             )
+        if self.base.hidden_size % self.base.heads:
+            raise InputError(
+                f"scale {self.name}: {self.base.heads} heads do not divide a hidden size of "
+                f"{self.base.hidden_size}"
+            )
         if self.tuning_seed in self.seeds:
             raise InputError(
                 f"scale {self.name}: tuning_seed {self.tuning_seed} is also one of the reported "
@@ -206,16 +212,54 @@ def _build(kind: type, content: Mapping[str, Any], where: str) -> Any:
     values = {}
     for name, value in content.items():
         if is_dataclass(hints[name]):
-            value = _build(hints[name], value, f"{where}: [{name}]")
-        values[name] = tuple(value) if isinstance(value, list) else value
+            if not isinstance(value, Mapping):
+                raise InputError(f"{where}: {name} is {value!r}, expected a table [{name}]")
+            values[name] = _build(hints[name], value, f"{where}: [{name}]")
+        else:
+            values[name] = _setting(name, value, hints[name], where)
     return kind(**values)
+
+
+_MAY_BE_ZERO = {
+    "weight_decay",
+    "warmup",
+    "guidance_scale",
+    "guidance_scales",
+    "seeds",
+    "tuning_seed",
+}
+_MAY_BE_EMPTY = {"attacks", "blind", "memorisation"}
+_KINDS: dict[type, tuple[type, ...]] = {int: (int,), float: (int, float), str: (str,)}
+
+
+def _setting(name: str, value: Any, hint: Any, where: str) -> Any:
+    """A setting of the type its field has, positive where it is a number."""
+    listed = get_origin(hint) is tuple
+    kind: type = next(k for k in get_args(hint) or (hint,) if k in _KINDS)
+    if listed != isinstance(value, list):
+        wanted = f"a list of {kind.__name__}" if listed else f"one {kind.__name__}"
+        raise InputError(f"{where}: {name} is {value!r}, expected {wanted}")
+    items: list[Any] = value if listed else [value]
+    if listed and not items and name not in _MAY_BE_EMPTY:
+        raise InputError(f"{where}: {name} is empty, expected at least one {kind.__name__}")
+    if len(set(map(repr, items))) != len(items):
+        raise InputError(f"{where}: {name} is {value!r}, expected no value twice")
+    allowed: Any = _KINDS[kind]
+    for item in items:
+        if isinstance(item, bool) or not isinstance(item, allowed):
+            raise InputError(f"{where}: {name} has {item!r}, expected {kind.__name__}")
+        zero = name in _MAY_BE_ZERO
+        if kind is not str and not (0 < item < math.inf or (zero and item == 0)):
+            least = "0 or more" if zero else "more than 0"
+            raise InputError(f"{where}: {name} has {item!r}, expected a finite number, {least}")
+    return tuple(items) if listed else value
 
 
 def load_scale(name: str | Path) -> ExperimentConfig:
     """The settings of a scale, by name or from a TOML file of one's own.
 
     Raises:
-        InputError: no such scale or file, no TOML, or an unknown or missing setting.
+        InputError: no such scale or file, no TOML, or an unknown, missing or wrong setting.
 
     >>> load_scale("mini").seeds
     (1, 2, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,12 @@ _PLACES = (
 )
 
 
-def read_results(out: str | Path) -> list[dict[str, Any]]:
+def read_results(out: str | Path, products: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Every record of the run in `out`, or of the record file `out`.
+
+    Args:
+        products: record files, or folders with a records.jsonl, relative to `out`: only these
+            are read, where they are. Without them, whatever lies where a run puts its records.
 
     Raises:
         InputError: there is no such folder or file, or a record file is cut short.
@@ -37,6 +42,10 @@ def read_results(out: str | Path) -> list[dict[str, Any]]:
         return read_records(out)
     if not out.is_dir():
         raise InputError(f"{out}: expected the folder of a run (see t3 reproduce)")
-    # A file may match two places.
-    files = dict.fromkeys(file for place in _PLACES for file in sorted(out.glob(place)))
+    if products is None:
+        # A file may match two places.
+        files = dict.fromkeys(file for place in _PLACES for file in sorted(out.glob(place)))
+    else:
+        places = [out / p if p.endswith(".jsonl") else out / p / "records.jsonl" for p in products]
+        files = dict.fromkeys(place for place in places if place.is_file())
     return [record for file in files for record in read_records(file)]

@@ -35,8 +35,12 @@ def _at_least_zero(x: float) -> bool:
     return 0 <= x < math.inf
 
 
+_MOST = 10**12
+"""More than any machine counts to; draws are counted in 64 bits."""
+
+
 def _count(meaning: str) -> Field:
-    return Field(int, "must be a whole number of at least 1", lambda x: x >= 1, meaning)
+    return Field(int, "must be a whole number from 1 to 10^12", lambda x: 1 <= x <= _MOST, meaning)
 
 
 def _share(meaning: str) -> Field:

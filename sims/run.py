@@ -55,6 +55,8 @@ def run_study(
     >>> round(records[0]["values"]["forget_error"], 3)
     1.046
     """
+    if out is not None and Path(out).is_dir():
+        raise InputError(f"{out}: expected a file for the records, got a folder")
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1, got {jobs}")
     cells = studies.get(name).cells(scale, overrides)

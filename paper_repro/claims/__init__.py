@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from paper_repro.claims import language_models, simulations
 from paper_repro.claims.evidence import Claim, Records
-from t3theory.exceptions import RecordError
+from t3theory.exceptions import T3Error
 
 __all__ = ["JUDGES", "Verdict", "judge_all", "read_claims"]
 
@@ -51,8 +51,8 @@ def read_claims() -> dict[str, Claim]:
 def judge_all(records: Records) -> list[Verdict]:
     """The verdict on every claim, in the order of `claims.toml`.
 
-    Raises:
-        RecordError: a record lacks a value that its kind has.
+    A claim whose records lack a value, or hold one that cannot be, is not measured: its evidence
+    says why, and the other claims are judged.
 
     >>> {v.verdict for v in judge_all([])}
     {'not measured'}
@@ -61,10 +61,13 @@ def judge_all(records: Records) -> list[Verdict]:
 
 
 def _judge(name: str, claim: Claim, records: Records) -> Verdict:
+    finding, why = None, "no records of it"
     try:
         finding = JUDGES[name](records, claim)
     except KeyError as error:
-        raise RecordError(f"claim {name}: a record has no {error}; run its study again") from error
+        why = f"a record has no {error}; run its study again"
+    except (T3Error, ArithmeticError, TypeError, ValueError) as error:
+        why = f"its records cannot be judged: {error}"
     verdict: Word = "not measured"
     if finding is not None:
         verdict = _WORDS[finding.holds]
@@ -75,5 +78,5 @@ def _judge(name: str, claim: Claim, records: Records) -> Verdict:
         tuple(claim["figures"]),
         claim["command"],
         verdict,
-        "no records of it" if finding is None else finding.evidence,
+        why if finding is None else finding.evidence,
     )

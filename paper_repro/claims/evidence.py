@@ -50,13 +50,24 @@ def of(records: Records, kind: str, **config: Any) -> list[Mapping[str, Any]]:
     ]
 
 
-def number(where: Mapping[str, Any], name: str, record: Mapping[str, Any]) -> float:
-    """A number of a record; no comparison with anything else means something."""
+def number(
+    where: Mapping[str, Any],
+    name: str,
+    record: Mapping[str, Any],
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> float:
+    """A number of a record, from `low` to `high`; no comparison with anything else means something.
+
+    Raises:
+        RecordError: it is something else.
+    """
     value = where[name]
-    if not isinstance(value, int | float) or math.isnan(value):
+    if not isinstance(value, int | float) or not low <= value <= high:
+        between = "" if low == -high == -math.inf else f" from {low:g} to {high:g}"
         raise RecordError(
             f"a record of kind {record['kind']!r}, seed {record['seed']}: {name} is {value!r}, "
-            "expected a number"
+            f"expected a number{between}"
         )
     return float(value)
 
@@ -106,4 +117,4 @@ def for_every_seed(holds: bool, seeds: int) -> bool | None:
 
 def seconds_of(record: Mapping[str, Any]) -> float:
     """How long the work behind a record took."""
-    return number(record["provenance"], "seconds", record)
+    return number(record["provenance"], "seconds", record, low=1e-9)

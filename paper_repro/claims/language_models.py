@@ -25,20 +25,29 @@ from t3theory.exceptions import RecordError
 __all__ = ["JUDGES"]
 
 _QUALITY = "forget_quality_log10_p"
+_RANGES = {
+    "forget_quality": (0.0, 1.0),
+    _QUALITY: (-math.inf, 0.0),
+    "model_utility": (0.0, 1.0),
+    "trained_parameters": (0.0, math.inf),
+    "total_parameters": (1.0, math.inf),
+}
 
 
 def _evaluations(records: Records, method: str) -> dict[int, Mapping[str, Any]]:
     """Seed -> values of a method.
 
     Raises:
-        RecordError: a value is not a number; no comparison with it means anything.
+        RecordError: a value cannot be, or two records of one seed have other settings.
     """
-    found = of(records, "llm.evaluation", method=method)
-    for record in found:
-        for name, value in record["values"].items():
-            if isinstance(value, float) and math.isnan(value):
-                raise RecordError(f"{method}, seed {record['seed']}: {name} is not a number")
-    return {r["seed"]: r["values"] for r in found}
+    found: dict[int, Mapping[str, Any]] = {}
+    for record in of(records, "llm.evaluation", method=method):
+        before = found.setdefault(record["seed"], record)
+        if before["config"] != record["config"]:
+            raise RecordError(f"{method}, seed {record['seed']}: two records with other settings")
+        for name in record["values"].keys() & _RANGES.keys():
+            number(record["values"], name, record, *_RANGES[name])
+    return {seed: record["values"] for seed, record in found.items()}
 
 
 def _forgets(records: Records, claim: Claim) -> Finding | None:

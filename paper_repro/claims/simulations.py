@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 from typing import Any
 
@@ -97,23 +97,32 @@ def _necessary(records: Records, claim: Claim) -> Finding | None:
 
 def _controls(records: Records, claim: Claim) -> Finding | None:
     compared = violated = 0
-    for record in records:
-        if not record["kind"].startswith("sims."):
-            continue
-        values = record["values"]
-        for name in values:
-            quantity, _, letter = name.partition("_upper_")
-            # A worst case or a guarantee in probability is another statement, and of what is
-            # pooled over seeds the single errors are not known.
-            single = not isinstance(values[name], Mapping)
-            if len(letter) == 1 and quantity in values and single:
-                error, bound = (number(values, key, record) for key in (quantity, name))
-                compared += 1
-                violated += error > bound * (1 + claim["rounding"])
+    for record in (r for r in records if r["kind"].startswith("sims.")):
+        for error, bound in _bounded(record["values"]):
+            least, most = (number(record["values"], name, record) for name in (error, bound))
+            compared += 1
+            violated += least > most * (1 + claim["rounding"])
     if not compared:
         return None
     share = proportion(violated, compared)
     return Finding(violated == 0, f"{violated} of {compared:,} violated; share {share:.2g}")
+
+
+def _bounded(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names of an error and of a bound on it: a classifier's own, or the worst attained one's.
+
+    A guarantee in probability is another statement, and of what is pooled over seeds the single
+    errors are not known.
+    """
+    for name, value in values.items():
+        own, _, letter = name.partition("_upper_")
+        worst, _, form = name.partition("_bound_")
+        if isinstance(value, Mapping):
+            continue
+        if len(letter) == 1 and own in values:
+            yield own, name
+        if form and f"{worst}_attained" in values:
+            yield f"{worst}_attained", name
 
 
 def _covers(records: Records, claim: Claim) -> Finding | None:

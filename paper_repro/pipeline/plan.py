@@ -217,6 +217,11 @@ _MAKERS = {
 """Kind of records -> what the names of the cells that make them have in common."""
 
 
+def _products(cells: list[Cell], names: tuple[str, ...]) -> list[str]:
+    """What these cells leave: a result of settings that are no longer planned is not among it."""
+    return [product for c in cells if c.name in names for product in c.products]
+
+
 def _figures(cells: list[Cell]) -> Iterator[Cell]:
     for name in FIGURES:
         kind = FIGURES[name].KIND
@@ -230,7 +235,7 @@ def _figures(cells: list[Cell]) -> Iterator[Cell]:
         yield Cell(
             f"figure.{name}",
             "paper_repro.pipeline.work:draw",
-            {"name": name},
+            {"name": name, "products": _products(cells, needs)},
             tuple(f"figures/{name}.{suffix}" for suffix in ("png", "svg", "json")),
             _WHOLE_RUN,
             needs=() if soft else needs,
@@ -246,7 +251,7 @@ def _last(scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
     yield Cell(
         "claims",
         "paper_repro.pipeline.work:judge",
-        {},
+        {"products": _products(cells, measured)},
         ("claims.json",),
         _WHOLE_RUN,
         wants=measured,
@@ -255,7 +260,7 @@ def _last(scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
     yield Cell(
         "report",
         "paper_repro.report:write",
-        {"scale": scale, "data": data},
+        {"scale": scale, "data": data, "products": _products(cells, measured)},
         ("report.html", "tables"),
         _WHOLE_RUN,
         needs=("claims",),

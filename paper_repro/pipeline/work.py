@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,17 @@ def stage(stage: str, scale: str, out: str, **arguments: Any) -> None:
     config, watch = load_scale(scale), Stopwatch()
     getattr(stages, stage)(config, out=out, **arguments)
     about = {"scale": config.name, "stage": stage, "method": arguments.get("method")}
+    about |= {"which": arguments["which"]} if "which" in arguments else {}
     record = make_record("llm.stage", about, arguments.get("seed"), {}, watch.seconds)
     write_records(f"{out}.cost.jsonl", [record])
 
 
-def draw(name: str, out: str) -> None:
-    """One figure of a run, with its caption and what made its records beside it."""
+def draw(name: str, out: str, products: Sequence[str] | None = None) -> None:
+    """One figure of a run, with its caption and what made its records beside it.
+
+    Args:
+        products: those that the run's records are read from, as `read_results` takes them.
+    """
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -33,7 +39,7 @@ def draw(name: str, out: str) -> None:
     from figures.registry import FIGURES
 
     module = FIGURES[name]
-    records = [r for r in read_results(out) if r["kind"] == module.KIND]
+    records = [r for r in read_results(out, products) if r["kind"] == module.KIND]
     if not records:
         raise InputError(f"figure {name}: no records of kind {module.KIND!r} in {out}")
     save(module.build(records), Path(out) / "figures" / name)
@@ -46,8 +52,9 @@ def draw(name: str, out: str) -> None:
     write_json(Path(out) / "figures" / f"{name}.json", about)
 
 
-def judge(out: str) -> None:
+def judge(out: str, products: Sequence[str] | None = None) -> None:
     """The verdict on every claim, to `claims.json`."""
     from paper_repro.claims import judge_all
 
-    write_json(Path(out) / "claims.json", [v.as_dict() for v in judge_all(read_results(out))])
+    verdicts = judge_all(read_results(out, products))
+    write_json(Path(out) / "claims.json", [v.as_dict() for v in verdicts])

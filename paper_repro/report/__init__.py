@@ -25,10 +25,10 @@ Claims = Sequence[Mapping[str, Any]]
 _MM_A_POINT = 25.4 / 72
 
 
-def write(out: str, scale: str, data: str) -> None:
+def write(out: str, scale: str, data: str, products: Sequence[str] | None = None) -> None:
     """Write `out`/report.html and `out`/tables/*.tex from what the run has so far."""
     folder = Path(out)
-    records = read_results(folder)
+    records = read_results(folder, products)
     claims = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     rows = method_rows(records)
     page = _template().render(

@@ -27,6 +27,8 @@ from paper_repro.cli import COMMANDS, main
         (["simulate", "necessity", "--set", "gamma=1.5"], "gamma"),
         (["simulate", "necessity", "--set", "temperature=0"], "temperature"),
         (["simulate", "necessity", "--set", "colour=1"], "no field 'colour'"),
+        (["simulate", "sample_complexity", "--set", "n=1e30"], "from 1 to 10^12"),
+        (["simulate", "necessity", "--out", "/tmp"], "/tmp: expected a file"),
         (["claims", "--out", "/no/run"], "/no/run: expected the folder of a run"),
     ],
 )  # fmt: skip
