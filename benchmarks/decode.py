@@ -9,13 +9,11 @@ shared machine the ratio of processor times is the steadier of the two.
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
-from shapes import SHAPES, random_llama
+from shapes import random_llama, shape_parser
 
 from llm.head import LowRankHead
 from llm.model import T3Config, T3ForCausalLM
@@ -66,8 +64,7 @@ def measure(base: Any, batch: int, config: T3Config, rank: int, args: Any) -> di
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser = shape_parser(__doc__, "small")
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 32])
     parser.add_argument("--gate", nargs="*", default=["none", "hard"])
     parser.add_argument("--rank", type=int, default=20)
@@ -75,9 +72,6 @@ def main() -> None:
     parser.add_argument("--new-tokens", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from pathlib import Path
 
 import torch
-from shapes import SHAPES, random_llama
+from shapes import random_llama, shape_parser
 
 from llm.encoding import Encoded
 from llm.head import LowRankHead
@@ -34,13 +33,9 @@ DISTINCT = 5 * 4 + 4 + 5 * 4
 
 def arguments() -> argparse.Namespace:
     """What the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser = shape_parser(__doc__, "small")
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 

@@ -6,6 +6,8 @@ thirds as wide, so that they hold as many.
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -64,6 +66,16 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 8,
     },
 }
+
+
+def shape_parser(description: str | None, shape: str) -> argparse.ArgumentParser:
+    """A command line with what all benchmarks on a shape share; `shape` is the default one."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--shape", choices=SHAPES, default=shape)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path)
+    return parser
 
 
 def random_llama(shape: str, device: str = "cpu", dtype: str = "float32") -> Any:

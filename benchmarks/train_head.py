@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import random
-from pathlib import Path
 from typing import Any
 
 import torch
-from shapes import SHAPES, random_llama
+from shapes import random_llama, shape_parser
 
+from llm.costs import seconds_a_step
 from llm.encoding import Encoded
 from llm.features import cache_features
-from llm.fit_head import HeadConfig, fit_head, head_loss
-from llm.head import LowRankHead
+from llm.fit_head import HeadConfig, fit_head
 from t3theory.records import Stopwatch, make_record, write_records
 
 BATCH, FORGET = 32, 400
@@ -38,33 +37,20 @@ def rows_of(count: int, vocab_size: int, draw: random.Random) -> list[Encoded]:
     ]
 
 
-def seconds_a_step(base: Any, parts: list[list[Encoded]], steps: int, draw: random.Random) -> float:
-    """With the base run at each step on the rows of the step."""
-    vocab_size, hidden_size = base.lm_head.weight.shape
-    head = LowRankHead(hidden_size, 20, vocab_size).to(base.device)
-    optimiser = torch.optim.AdamW(head.parameters())
-    watch = Stopwatch()
-    for _ in range(steps):
-        found = [
-            cache_features(base, draw.choices(part, k=BATCH)).to(base.device) for part in parts
-        ]
-        optimiser.zero_grad()
-        odds = [head.at(f.shards[0].clone(), f.targets) for f in found]
-        head_loss(odds[0], odds[1]).backward()
-        optimiser.step()
-    return watch.seconds / steps
+def uncached_seconds(
+    base: Any, parts: list[list[Encoded]], steps: int, draw: random.Random
+) -> float:
+    """Of a step with the base run on rows drawn for it."""
+    drawn = [[draw.choices(part, k=BATCH) for part in parts] for _ in range(steps)]
+    return seconds_a_step(base, drawn, rank=20)
 
 
 def arguments() -> argparse.Namespace:
     """What the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default="tiny")
+    parser = shape_parser(__doc__, "tiny")
     parser.add_argument("--retain", type=int, nargs="*", default=[3600, 400])
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--uncached-steps", type=int, default=8)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
@@ -79,14 +65,14 @@ def main() -> None:
         draw = random.Random(0)
         parts = [rows_of(n, vocab_size, draw) for n in (count, FORGET)]
         # Half before and half after: what else the machine does falls on both.
-        uncached = [seconds_a_step(base, parts, args.uncached_steps, draw)]
+        uncached = [uncached_seconds(base, parts, args.uncached_steps, draw)]
         watch = Stopwatch()
         features = [cache_features(base, part).to(base.device) for part in parts]
         caching = watch.seconds
         config = HeadConfig(steps=steps, batch_pairs=BATCH, stop_at_risk=None, evaluate_every=steps)
         fit_head(features[0], features[1], vocab_size, config)
         cached = watch.seconds
-        uncached.append(seconds_a_step(base, parts, args.uncached_steps, draw))
+        uncached.append(uncached_seconds(base, parts, args.uncached_steps, draw))
         whole = steps * sum(uncached) / 2
         values = {
             "ratio": whole / cached,

@@ -17,7 +17,7 @@ from llm.stages.files import about, encode_rows, load_data, load_model
 from llm.stages.heads import head_config, head_features
 from t3theory.records import Stopwatch, make_record, write_records
 
-__all__ = ["measure_cost"]
+__all__ = ["measure_cost", "seconds_a_step"]
 
 UNCACHED_STEPS = 10
 """Steps that are timed with the base run at each."""
@@ -45,7 +45,7 @@ def measure_cost(
     steps = fit.history[-1].step
     size = config.head.batch_size
     rows = [encode_rows(tokenizer, part[:size]) for part in (data.retain, data.forget)]
-    uncached = _seconds_a_step(model, rows, fit.head) * steps
+    uncached = seconds_a_step(model, [rows] * UNCACHED_STEPS, config.head.rank) * steps
     record = make_record(
         "llm.cost",
         about(config, data, stage="fit_heads", method="t3", stop=min(config.head.stops)),
@@ -61,17 +61,22 @@ def measure_cost(
     write_records(out, [record])
 
 
-def _seconds_a_step(
-    base: PreTrainedModel, rows: Sequence[list[Encoded]], head: LowRankHead
+def seconds_a_step(
+    base: PreTrainedModel, steps: Sequence[Sequence[list[Encoded]]], rank: int
 ) -> float:
-    """Mean time of a step that runs the base on its batch of each class."""
-    head = LowRankHead(head.hidden_size, head.rank, head.vocab_size).to(head.up.weight.device)
+    """Mean time of training steps of a new head that run the base at each.
+
+    Args:
+        steps: for each step its retain rows and its forget rows.
+    """
+    vocab_size, hidden_size = base.get_output_embeddings().weight.shape
+    head = LowRankHead(hidden_size, rank, vocab_size).to(base.device)
     optimizer = torch.optim.AdamW(head.parameters())
     watch = Stopwatch()
-    for _ in range(UNCACHED_STEPS):
-        parts = [cache_features(base, part) for part in rows]
+    for rows in steps:
+        parts = [cache_features(base, part).to(base.device) for part in rows]
         optimizer.zero_grad()
         retain, forget = (head.at(f.shards[0].clone(), f.targets) for f in parts)
         head_loss(retain, forget).backward()
         optimizer.step()
-    return watch.seconds / UNCACHED_STEPS
+    return watch.seconds / len(steps)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from sims.families import spike_of
+from sims.learners import train
+from sims.study import Config, Probe
 from t3theory._xp import log_sigmoid
 from t3theory.bounds import evaluate
 from t3theory.classifier import excess_risk_of_log_odds
@@ -15,7 +18,7 @@ from t3theory.errors import forget_error, retain_error
 from t3theory.estimator import temper_then_tilt
 from t3theory.mixture import Mixture
 
-__all__ = ["bounds", "errors"]
+__all__ = ["bounds", "errors", "learnt_errors"]
 
 
 def errors(
@@ -49,3 +52,12 @@ def bounds(
         pick = min if bound.direction == "upper" else max
         found[key] = pick(bound.value, found.get(key, bound.value))
     return {key: value for key, value in found.items() if np.isfinite(value)}
+
+
+def learnt_errors(config: Config, generator: np.random.Generator) -> Probe:
+    """Errors by temperature and guidance scale of one classifier learnt on the spike family."""
+    mixture = spike_of(config)
+    log_odds = train(config["learner"], mixture, config["n"], generator)
+    return lambda temperature, guidance_scale: errors(
+        mixture, log_odds, temperature, guidance_scale
+    )

@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from llm.encoding import encode_pair
 from llm.experiment import TILTS, ExperimentConfig
-from llm.scoring import score_rows
 from llm.selection import chosen, chosen_blind
 from llm.stages.files import about, load_data, load_model, thinned
 from llm.stages.heads import load_heads, stop_name, t3_config
 from llm.stages.methods import truth_ratios
+from llm.stages.tuning import encode_measured, losses_of
 from llm.stages.unlearning import unlearned
 from llm.sweep import sweep_losses
-from llm.worth import measured_pairs, worth
+from llm.worth import worth
 from t3theory.records import make_record, write_records
 
 __all__ = ["measure_blind"]
@@ -47,7 +44,7 @@ def measure_blind(
     data = load_data(config, source)
     full, tokenizer = load_model(base)
     few = thinned(config, data)
-    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(few)]
+    pairs = encode_measured(tokenizer, few)
     size = config.evaluation.batch_size
     names = [m for m in TILTS if m in config.blind] if method == "tilts" else [method]
     settings = {name: chosen_blind(tuning, name) for name in names}
@@ -60,8 +57,7 @@ def measure_blind(
             found = load_model(model)[0]
         else:
             found = unlearned(config, data, seed, method, base, **settings[method])[0]
-        scores = score_rows(found, pairs, tokenizer.pad_token_id, size)
-        losses = np.array([[score.loss for score in scores]])
+        losses = [losses_of(found, tokenizer, pairs, size)]
     ratios = truth_ratios(retain_logs)
     write_records(
         out,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from llm.encoding import encode_pair
+from llm.encoding import Encoded, encode_pair
 from llm.experiment import ExperimentConfig
 from llm.scoring import score_rows
 from llm.stages.files import about, load_data, load_model, thinned
@@ -21,7 +21,7 @@ from llm.tofu.data import TofuData
 from llm.worth import measured_pairs, worth
 from t3theory.records import make_record, write_records
 
-__all__ = ["candidates", "tune_baseline", "tune_tilts"]
+__all__ = ["candidates", "encode_measured", "losses_of", "tune_baseline", "tune_tilts"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +53,17 @@ def candidates(config: ExperimentConfig, method: str) -> list[dict[str, Any]]:
     ]
 
 
+def encode_measured(tokenizer: Any, data: TofuData) -> list[Encoded]:
+    """The pairs whose losses `worth` needs, in its order, as token ids."""
+    return [encode_pair(tokenizer, q, a) for q, a in measured_pairs(data)]
+
+
+def losses_of(model: Any, tokenizer: Any, pairs: Sequence[Encoded], batch_size: int) -> np.ndarray:
+    """The loss of every pair, nats a token."""
+    scores = score_rows(model, pairs, tokenizer.pad_token_id, batch_size)
+    return np.array([score.loss for score in scores])
+
+
 def tune_tilts(
     config: ExperimentConfig,
     source: str | Path,
@@ -80,7 +91,7 @@ def tune_tilts(
         "prior": False,
     }
     tried.insert(0, ("full", plain))
-    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(thinned(config, data))]
+    pairs = encode_measured(tokenizer, thinned(config, data))
     losses = sweep_losses(
         model,
         pairs,
@@ -127,16 +138,14 @@ def tune_baseline(
     Args as `tune_tilts`; `method` is one of `BASELINES`.
     """
     data = load_data(config, source)
-    tokenizer, records = load_model(base)[1], []
+    full, tokenizer = load_model(base)
     ratios = truth_ratios(retain_logs)
-    pairs = [encode_pair(tokenizer, q, a) for q, a in measured_pairs(thinned(config, data))]
+    pairs = encode_measured(tokenizer, thinned(config, data))
 
     def losses(model: Any) -> np.ndarray:
-        scores = score_rows(model, pairs, tokenizer.pad_token_id, config.evaluation.batch_size)
-        return np.array([score.loss for score in scores])
+        return losses_of(model, tokenizer, pairs, config.evaluation.batch_size)
 
-    model = load_model(base)[0]
-    records.append(_tuning_record(config, data, "full", {}, seed, losses(model), ratios))
+    records = [_tuning_record(config, data, "full", {}, seed, losses(full), ratios)]
     for rate in config.baseline.learning_rates:
 
         def measure(epoch: int, model: Any, rate: float = rate) -> None:

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sims.families import SPIKE, spike_of
-from sims.learners import train
-from sims.measure import errors
-from sims.study import Config, Probe, Study
+from sims.measure import learnt_errors
+from sims.study import Study
 
 __all__ = ["STUDY"]
-
-
-def _prepare(config: Config, generator: np.random.Generator) -> Probe:
-    mixture = spike_of(config)
-    log_odds = train(config["learner"], mixture, config["n"], generator)
-    return lambda temperature, guidance_scale: errors(
-        mixture, log_odds, temperature, guidance_scale
-    )
 
 
 STUDY = Study(
@@ -47,7 +36,7 @@ STUDY = Study(
             "seeds": 50,
         },
     },
-    prepare=_prepare,
+    prepare=learnt_errors,
     within=("temperature", "guidance_scale"),
     check=spike_of,
 )
