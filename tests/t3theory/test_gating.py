@@ -190,6 +190,15 @@ def test_missed_forget_contexts_are_attained_at_small_risk():
     assert gate_guarantee(m, 0.0, 2.0, threshold=0.3).missed == pytest.approx(1.0)
 
 
+def test_missed_forget_contexts_are_attained_at_positive_risk():
+    """One context of share 1/2 that f sees 0.45 in: all is missed, and 1 % less of Δ is false."""
+    m, f = ContextMixture([[1.0]], [[1.0]], 0.5), np.asarray([[0.55]])
+    threshold = float(gate_signal(m, f)[0])
+    found = gate_guarantee(m, m.excess_risk(f), 2.0, threshold)
+    assert found.missed == 1
+    assert (threshold + 0.99 * found.signal_error) / m.gamma < 1
+
+
 def example(apart: bool) -> ContextMixture:
     """Eight retain contexts and one forget context, apart or all with the same share."""
     retain, forget = np.zeros((9, 4)), np.zeros((9, 4))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from t3theory import AssumptionError, Mixture, bayes_classifier, excess_risk
 from t3theory.bounds import guarantee
@@ -76,6 +77,34 @@ def test_chernoff_bound_is_attained_where_no_loss_was_seen():
     assert (1 - bound / 3) ** n == pytest.approx(0.05, rel=1e-12)
     risk = 0.995 * bound  # above 0.99 of it, and missed by it whenever no loss is seen
     assert (1 - risk / 3) ** n > 0.05
+
+
+@pytest.mark.parametrize(
+    ("method", "n", "share"), [("hoeffding", 10_000, 0.95), ("empirical-bernstein", 1_000_000, 0.92)]
+)
+def test_deviation_bounds_with_a_smaller_constant_are_missed_too_often(method, n, share):
+    """Fair coins and η = 1e-15: the binomial's own tail refutes `share` of the deviation.
+
+    Both constants are least only as η → 0, where √(2 log 1/η) is the normal's quantile.
+    """
+    eta = 1e-15
+    losses = np.zeros(n)
+    losses[: n // 2] = 1.0
+    bound = heldout_risk_upper_bound(losses, 1 - eta, upper=1.0, method=method)
+    allowed = 1 - (1 - eta)
+
+    def miss(share: float) -> float:
+        # the variance is largest at n/2, so that fewer ones have no larger deviation
+        return binom.cdf(math.ceil(n / 2 - share * n * (bound - 0.5)) - 1, n, 0.5)
+
+    assert miss(1.0) <= allowed < miss(share)
+
+
+def test_last_part_of_empirical_bernstein_with_a_smaller_constant_is_missed_too_often():
+    """No loss was seen: (1 − risk)ⁿ is above η for a risk of 0.42 of the bound, 7/3 for 1."""
+    n, eta = 100_000, 1e-12
+    bound = heldout_risk_upper_bound(np.zeros(n), 1 - eta, upper=1.0, method="empirical-bernstein")
+    assert (1 - bound) ** n <= eta < (1 - 0.415 * bound) ** n
 
 
 @pytest.mark.parametrize("method", ["best", "chernoff", "empirical-bernstein", "hoeffding"])
@@ -179,6 +208,14 @@ def test_erm_bound_covers(n):
     assert covered >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / REPEATS)
     # how conservative: even the worst of the repeats is far below it
     assert 0 < kl.mean(axis=1).max() <= 0.25 * erm_excess_risk(n, norm, 1.0)
+
+
+def test_a_fifth_of_the_erm_bound_is_missed_too_often():
+    """One draw of one feature, retain with probability 0.06: then ŵ = W and δ = kl(0.06‖σ(W))."""
+    theta, norm = 0.06, 1000.0
+    loss_if_wrong = (1 - theta) * norm + theta * math.log(theta) + (1 - theta) * math.log1p(-theta)
+    assert loss_if_wrong > 0.19 * erm_excess_risk(1, norm, 1.0, 0.95)  # with probability 0.06
+    assert theta > 0.05
 
 
 def test_formulas_where_they_can_be_read_off():
