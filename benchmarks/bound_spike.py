@@ -74,7 +74,9 @@ def main() -> None:
     found = sorted((measure(*map(float, point), atoms) for point in grid), reverse=True)
     for name in ("closed", "dual", "ratio"):
         values = [getattr(x, name) for x in found]
-        print(f"{name}: {sum(v > 2 for v in values)} of {len(found)} above 2, largest {max(values):.4g}")
+        print(
+            f"{name}: {sum(v > 2 for v in values)} of {len(found)} above 2, largest {max(values):.4g}"
+        )
     print("| least | closed | dual | h | γ | δ | T | worst case | closed form |")
     print("|---|---|---|---|---|---|---|---|---|")
     for x in found[:10]:

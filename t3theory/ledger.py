@@ -175,8 +175,7 @@ _STATEMENTS = (
             "t3theory/test_samples.py::test_tabular_mean_excess_risk",
             "t3theory/test_samples.py::test_tabular_bound_is_attained_where_labels_are_certain",
             "t3theory/test_samples.py::test_chernoff_bound_is_attained_where_no_loss_was_seen",
-            "t3theory/test_samples.py::"
-            "test_deviation_bounds_with_a_smaller_constant_are_missed_too_often",
+            "t3theory/test_samples.py::test_smaller_deviations_are_missed_too_often",
             "t3theory/test_samples.py::test_heldout_bound_covers",
             "t3theory/test_samples.py::test_from_samples_to_forget_error_end_to_end",
         ),

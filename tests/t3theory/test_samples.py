@@ -80,9 +80,10 @@ def test_chernoff_bound_is_attained_where_no_loss_was_seen():
 
 
 @pytest.mark.parametrize(
-    ("method", "n", "share"), [("hoeffding", 10_000, 0.95), ("empirical-bernstein", 1_000_000, 0.92)]
+    ("method", "n", "share"),
+    [("hoeffding", 10_000, 0.95), ("empirical-bernstein", 1_000_000, 0.92)],
 )
-def test_deviation_bounds_with_a_smaller_constant_are_missed_too_often(method, n, share):
+def test_smaller_deviations_are_missed_too_often(method, n, share):
     """Fair coins and η = 1e-15: the binomial's own tail refutes `share` of the deviation.
 
     Both constants are least only as η → 0, where √(2 log 1/η) is the normal's quantile.
@@ -100,7 +101,7 @@ def test_deviation_bounds_with_a_smaller_constant_are_missed_too_often(method, n
     assert miss(1.0) <= allowed < miss(share)
 
 
-def test_last_part_of_empirical_bernstein_with_a_smaller_constant_is_missed_too_often():
+def test_a_smaller_last_part_of_empirical_bernstein_is_missed_too_often():
     """No loss was seen: (1 − risk)ⁿ is above η for a risk of 0.42 of the bound, 7/3 for 1."""
     n, eta = 100_000, 1e-12
     bound = heldout_risk_upper_bound(np.zeros(n), 1 - eta, upper=1.0, method="empirical-bernstein")
