@@ -68,6 +68,15 @@ class ForgetDual:
     floor: float = 0.0
     worth: float = 0.0
 
+    def effect(self, width: float, value: float) -> float:
+        """About how much of the bound `value` an interval of log N of this width may be worth."""
+        return width * max(1.0, self._held / value)
+
+    @cached_property
+    def _held(self) -> float:
+        """E_{P_f}[p_r]: both densities are of this size, and of the error's if it is larger."""
+        return float(np.dot(self.atoms.forget, self.atoms.retain_density))
+
     def rewards(self, block: Atoms, sign: Vector | float, price: float) -> Vector:
         """c of the atoms' problem, for signs of p_r − p̂."""
         return -(sign * block.base * block.co_oracle / block.gamma + price * block.slope)
@@ -184,6 +193,10 @@ class RetainDual:
 
     atoms: Atoms
     delta: float
+
+    def effect(self, width: float, _value: float) -> float:
+        """About how much of the bound an interval of log N of this width may be worth."""
+        return width
 
     @cached_property
     def floor(self) -> float:

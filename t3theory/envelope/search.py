@@ -98,9 +98,12 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
     for root in roots:
         solved = _solve(root, [root.at] if many else guesses, best, tolerance)
         heapq.heappush(queue, (-solved.value, next(count), solved))
-    closed = queue[0][2].value <= best.value * (1 + tolerance)
-    if not (many or closed) and isinstance(dual, RetainDual):
-        polish(best, dual)
+    first = queue[0][2]
+    if first.value > best.value * (1 + tolerance):
+        if many:
+            climb(dual, dual.peak(first.span, *first.at), best)
+        elif isinstance(dual, RetainDual):
+            polish(best, dual)
     for _ in range(nodes):
         node = queue[0][2]
         children = [] if node.value <= best.value * (1 + tolerance) else _split(node)
@@ -198,7 +201,7 @@ def _split(node: _Node) -> list[_Node]:
     """Two nodes that cover this one: half the interval of N each, or half an atom's box each."""
     low, high = node.span
     width = math.log(high / low)
-    if node.tie is None or 0.1 * node.tie[2] < width:
+    if node.tie is None or 0.1 * node.tie[2] < node.dual.effect(width, node.value):
         if width < _NARROW:
             return []
         middle = math.sqrt(low) * math.sqrt(high)

@@ -198,6 +198,16 @@ def test_refuses_an_unknown_quantity():
         worst_case(spike(10.0), 0.1, quantity="forget")
 
 
+@pytest.mark.parametrize("n", [1000, 5000])
+@pytest.mark.parametrize("delta", [1e-6, 1e-3])
+def test_forget_error_of_guidance_is_tight_where_up_and_down_are_worth_the_same(n, delta):
+    """Without bias and at small δ every atom ties: halving N closes it, splitting atoms does not."""
+    rng = np.random.default_rng(3)
+    retain, forget = (x / x.sum() for x in rng.uniform(0.5, 1.5, (2, n)))
+    m = Mixture(retain, forget, 0.1, np.full(n, 1 / n))
+    assert worst_case(m, delta, 1.0).gap < 1e-3
+
+
 def test_a_thousand_distinct_atoms():
     m = overlapping(np.random.default_rng(1), 1000)
     for quantity in QUANTITIES:
