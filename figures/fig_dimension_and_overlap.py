@@ -67,7 +67,7 @@ def caption(records: Records) -> str:
     return (
         f"A forget Gaussian of width {config['width']:g} at some distance from the retain one, "
         f"γ = {config['gamma']:g}, T = {config['temperature']:g}. Solid: the largest forget error "
-        f"known of a classifier of excess risk δ (no other's is higher by more than {gap:.0%} of the "
+        f"known of a classifier of excess risk δ (no other's is higher by more than {100 * gap:.1g}% of the "
         f"certified bound, at any point and T); dashed: a random one of that risk. Fitted exponents of δ with 95% t "
         f"intervals: {'; '.join(told)} (theory: 1/2 where δ is below the overlap, towards 1 "
         f"where it is above)."

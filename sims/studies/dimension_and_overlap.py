@@ -14,9 +14,6 @@ from t3theory.mixture import Mixture
 
 __all__ = ["STUDY"]
 
-_NODES = 16
-"""Where the Gaussians overlap the search would branch hundreds of times for its last tenth."""
-
 
 def _mixture(config: Config) -> Mixture:
     d = config["dimension"]
@@ -38,7 +35,7 @@ def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     }
 
     def probe(temperature: float) -> dict[str, float]:
-        certificate = worst_case(mixture, delta, temperature, tolerance=0.02, nodes=_NODES)
+        certificate = worst_case(mixture, delta, temperature)
         worst = {
             "forget_error_attained": float(certificate.lower),
             "forget_error_certified": float(certificate.upper),
