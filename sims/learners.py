@@ -179,6 +179,4 @@ def worst(
     >>> bool(excess_risk_of_log_odds(m, worst(m, 0.01, 1.0)) <= 0.01)
     True
     """
-    witness = worst_case(mixture, delta, temperature, quantity).witness
-    with np.errstate(divide="ignore"):
-        return np.log(witness) - np.log1p(-witness)
+    return worst_case(mixture, delta, temperature, quantity).log_odds

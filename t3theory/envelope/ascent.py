@@ -18,7 +18,7 @@ __all__ = ["Climb", "climb", "concentrated", "polish", "starts"]
 
 Vector = NDArray[np.float64]
 Dual = ForgetDual | RetainDual
-_LEAST = -690.0  # log of the smallest f a float64 witness can hold with room to spare
+_LEAST = -690.0  # log of the smallest multiplier: float64 holds it with room to spare
 _STEPS = 30
 _TRIALS, _SECANTS = 100, 5  # evaluations in all, and before every other one is a bisection
 _SPENT = 2e-6  # part of the budget that may be left, far below the gap asked for
@@ -79,10 +79,8 @@ def climb(
 
 
 def _offer(dual: Dual, point: Point, value: float, best: Climb) -> None:
-    # Boxes are 1e-7 too wide; the witness is pulled back by what that and float64 cost.
-    held = dual.atoms.retain == 0
-    held |= point.log_f >= _LEAST - 1  # else float64 cannot hold the witness
-    if held.all() and dual.atoms.risk(point) <= dual.delta * _WITHIN:
+    # Boxes are 1e-7 too wide; the witness is pulled back by what that costs.
+    if dual.atoms.risk(point) <= dual.delta * _WITHIN:
         best.offer(dual.atoms, point, value)
 
 
@@ -177,14 +175,14 @@ def concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
     """All risk spent on pushing f to 0 on one retain atom, or on the few where it pays most."""
     atoms, bayes = dual.atoms, dual.atoms.bayes()
     copies = atoms.single / atoms.probability
-    floor = np.maximum(atoms.log_low, _LEAST)
+    floor = atoms.log_low
     live = atoms.retain > 0
     fallen = copies * atoms.weight * (bayes.power - np.exp(atoms.scale * floor))
     with np.errstate(invalid="ignore"):
         gain = copies * atoms.retain * atoms.scale * (atoms.log_oracle - floor)
         gain = np.where(live, gain + np.log1p(-np.minimum(fallen, 1 - 1e-12)), -np.inf)
     x, one = atoms.separate(int(np.argmax(gain)))
-    dual, bayes, floor = replace(dual, atoms=x), x.bayes(), np.maximum(x.log_low, _LEAST)
+    dual, bayes, floor = replace(dual, atoms=x), x.bayes(), x.log_low
     lowered = Point(np.exp(x.scale * floor), floor, log_rest(np.minimum(floor, -1e-17)))
     # The atoms whose fall buys most error for its risk.
     cost = x.probability * x.divergence(lowered)
@@ -214,7 +212,7 @@ def polish(best: Climb, dual: RetainDual) -> None:
     drop[live] = atoms.log_oracle[live] - best.point.log_f[: atoms.size][live]
     for z in {int(np.argmax(drop)), int(np.argmin(np.where(live, atoms.single, 2.0)))}:
         lone, one = atoms.separate(z)
-        bottom, top = max(float(lone.log_low[one]), _LEAST), float(lone.log_oracle[one])
+        bottom, top = float(lone.log_low[one]), float(lone.log_oracle[one])
         near = [math.nan]  # the multiplier of the fall tried before
 
         def pinned(

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from t3theory.classifier import excess_risk
-from t3theory.envelope.atoms import Atoms, Point
+from t3theory._xp import log_sigmoid
+from t3theory.classifier import excess_risk_of_log_odds
+from t3theory.envelope.atoms import Atoms, Point, log_rest
 from t3theory.envelope.dual import ForgetDual, RetainDual
 from t3theory.envelope.reduction import reduce_atoms
 from t3theory.envelope.search import search
@@ -21,7 +22,6 @@ from t3theory.mixture import Mixture
 __all__ = ["Certificate", "worst_case"]
 
 Vector = NDArray[np.float64]
-_LEAST = -690.0  # log of the smallest f that a witness uses, so that float64 holds it
 _ERRORS = {"forget_error": forget_error, "retain_error": retain_error}
 
 
@@ -29,14 +29,17 @@ class Certificate(NamedTuple):
     """lower ≤ sup {error(f) : δ(f) ≤ δ} ≤ upper.
 
     Args:
-        lower: the error of `witness`.
+        lower: the error of the classifier with `log_odds`, whose excess risk is ≤ δ.
         upper: holds for every classifier within the budget.
-        witness: f(z) = P(retain | z), shape (n,), of excess risk ≤ δ.
+        witness: that classifier as f(z) = P(retain | z), shape (n,); where the worst of all is
+            below 1e-308, 0 stands for it, and only the log-odds attain `lower`.
+        log_odds: log f/(1−f), shape (n,).
     """
 
     lower: float
     upper: float
     witness: Vector
+    log_odds: Vector
 
     @property
     def gap(self) -> float:
@@ -88,23 +91,23 @@ def worst_case(
     atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
 
     def attained(atoms: Atoms, point: Point) -> tuple[float, Vector]:
-        f = _witness(mixture, atoms, point, delta)
-        with np.errstate(divide="ignore"):
-            log_q = temper_then_tilt(
-                mixture.log_density, np.log(f), temperature, guidance_scale, mixture.log_reference
-            )
-        return float(_ERRORS[quantity](mixture, log_q)), f
+        log_odds = _witness(mixture, atoms, point, delta)
+        log_f = log_sigmoid(log_odds)
+        log_q = temper_then_tilt(
+            mixture.log_density, log_f, temperature, guidance_scale, mixture.log_reference
+        )
+        return float(_ERRORS[quantity](mixture, log_q)), log_odds
 
     if delta == 0 or guidance_scale == 0:
-        value, f = attained(atoms, atoms.bayes())
-        return Certificate(value, value * (1 + 1e-12), f)
+        value, log_odds = attained(atoms, atoms.bayes())
+        return Certificate(value, value * (1 + 1e-12), np.exp(log_sigmoid(log_odds)), log_odds)
     dual = (ForgetDual if quantity == "forget_error" else RetainDual)(atoms, delta)
     cap = _known(mixture, delta, quantity, temperature == guidance_scale == 1)
     # A sum that overflows makes one trial bound infinite, which the search passes over.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         best, upper = search(dual, tolerance, nodes if guidance_scale == 1 else nodes // 5, cap)
-    value, f = attained(best.atoms, best.point)
-    return Certificate(value, max(upper, value), f)
+    value, log_odds = attained(best.atoms, best.point)
+    return Certificate(value, max(upper, value), np.exp(log_sigmoid(log_odds)), log_odds)
 
 
 def _known(mixture: Mixture, delta: float, quantity: str, guidance: bool) -> float:
@@ -125,30 +128,36 @@ def _known(mixture: Mixture, delta: float, quantity: str, guidance: bool) -> flo
 
 
 def _witness(mixture: Mixture, atoms: Atoms, point: Point, delta: float) -> Vector:
-    """The classifier on the mixture's own atoms, pulled towards f* until its float64 values fit.
+    """Log-odds on the mixture's own atoms, pulled towards f*'s until they fit the budget.
 
-    The pull is along log-odds (in which the risk is convex), so that an f of 1e-300 keeps
-    its logarithm.
+    The risk is convex in log-odds.
     """
     pull = 0.0
     while pull < 1:
-        f = _towards_bayes(atoms, point, pull)
-        # Where P = 0 any value will do; 1/2 is the Bayes classifier's.
-        spread = np.where(atoms.inverse >= 0, f[atoms.inverse], 0.5)
-        if float(excess_risk(mixture, spread)) <= delta:
-            return spread
+        log_odds = _spread(atoms, _towards_bayes(atoms, point, pull))
+        if float(excess_risk_of_log_odds(mixture, log_odds)) <= delta:
+            return log_odds
         pull = 1e-9 if pull == 0 else 2 * pull
-    return np.where(atoms.inverse >= 0, atoms.oracle[atoms.inverse], 0.5)
+    return _spread(atoms, atoms.log_oracle - atoms.log_co_oracle)
+
+
+def _spread(atoms: Atoms, log_odds: Vector) -> Vector:
+    # Where P = 0 any value will do; 0 is the Bayes classifier's.
+    return np.where(atoms.inverse >= 0, log_odds[atoms.inverse], 0.0)
 
 
 def _towards_bayes(atoms: Atoms, point: Point, pull: float) -> Vector:
-    """f with log-odds (1−pull) · those of `point` + pull · those of f*."""
+    """(1−pull) · log-odds of `point` + pull · those of f*, which may be infinite."""
     certain, hopeless = atoms.co_oracle == 0, atoms.oracle == 0
-    mixed = ~(certain | hopeless)
-    f = np.empty(atoms.size)
-    f[certain] = np.exp(np.maximum((1 - pull) * point.log_f[certain], _LEAST))
-    f[hopeless] = -np.expm1((1 - pull) * point.log_g[hopeless])
-    log_odds = (1 - pull) * (point.log_f - point.log_g)[mixed]
-    log_odds += pull * (atoms.log_oracle - atoms.log_co_oracle)[mixed]
-    f[mixed] = np.clip(np.exp(-np.logaddexp(0.0, -log_odds)), math.exp(_LEAST), 1 - 2.0**-53)
-    return f
+    log_f, log_g = point.log_f.copy(), point.log_g.copy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Where f* is 0 or 1, the logarithm that costs is scaled and the other follows.
+        log_f[certain] *= 1 - pull
+        log_g[certain] = log_rest(log_f[certain])
+        log_g[hopeless] *= 1 - pull
+        log_f[hopeless] = log_rest(log_g[hopeless])
+        log_odds = log_f - log_g
+        mixed = ~(certain | hopeless)
+        bayes = (atoms.log_oracle - atoms.log_co_oracle)[mixed]
+        log_odds[mixed] = (1 - pull) * log_odds[mixed] + pull * bayes
+    return log_odds
