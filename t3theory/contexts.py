@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from t3theory._xp import Array, as_float_array, logsumexp, namespace, plain
+from t3theory._checks import classifier_values
+from t3theory._xp import Array, as_float_array, log, logsumexp, namespace, plain, require
 from t3theory.classifier import bayes_classifier, excess_risk
 from t3theory.divergences import kl_divergence
 from t3theory.estimator import temper_then_tilt
@@ -82,7 +83,8 @@ class ContextMixture:
 
     def excess_risk(self, f: Array) -> float:
         """δ(f) = Σ P(c,y) kl(f*‖f): that of the joint mixture. f: (contexts, outcomes)."""
-        return float(excess_risk(self.joint, namespace(self.retain).reshape(f, (-1,))))
+        f = classifier_values("f", f, self.retain)
+        return float(excess_risk(self.joint, namespace(f).reshape(f, (-1,))))
 
     @cached_property
     def log_conditional(self) -> Array:
@@ -101,14 +103,13 @@ class ContextMixture:
 
         Args:
             f: in [0, 1], shape (contexts, outcomes); 0 throughout a context leaves it untilted.
-            temperature: a number, or T(c), shape (contexts,).
+            temperature: T > 0, a number, or T(c), shape (contexts,).
         """
-        xp = namespace(self.retain)
-        t = plain(temperature)
+        f, t = classifier_values("f", f, self.retain), plain(temperature)
+        xp = namespace(self.retain, f)
         if not isinstance(t, float):
-            t = xp.expand_dims(t, axis=-1)
-        zero = f == 0
-        log_f = xp.where(zero, xp.full_like(f, -xp.inf), xp.log(xp.where(zero, xp.ones_like(f), f)))
+            t = xp.expand_dims(self._of_contexts("temperature", t), axis=-1)
+        log_f = log(f)
         seen = xp.where(self.log_conditional > -xp.inf, f, xp.zeros_like(f))
         # f = 0 all through a context is the limit of f constant there, which tilts nothing.
         dead = xp.max(seen, axis=-1, keepdims=True) == 0
@@ -118,7 +119,7 @@ class ContextMixture:
     def retain_errors(self, log_q: Array) -> Array:
         """KL(P_r(·|c)‖Q(·|c)), shape (contexts,), nats; 0 where P_r(c) = 0."""
         xp = namespace(self.retain)
-        errors = kl_divergence(self.log_retain_conditional, log_q)
+        errors = kl_divergence(self.log_retain_conditional, self._log_conditional(log_q))
         return xp.where(self.retain_contexts > 0, errors, xp.zeros_like(errors))
 
     def retain_error(self, log_q: Array) -> float:
@@ -128,11 +129,27 @@ class ContextMixture:
 
     def forget_error(self, log_q: Array) -> float:
         """Σ P_f(c,y)|P_r(y|c) − Q(y|c)|, with P_r(·|c) = 0 where no retain data has the context."""
-        xp = namespace(self.retain)
+        xp, log_q = namespace(self.retain), self._log_conditional(log_q)
         retain = xp.exp(self.log_retain_conditional)
         known = xp.expand_dims(self.retain_contexts > 0, axis=-1)
         retain = xp.where(known, retain, xp.zeros_like(retain))
         return float(xp.sum(self.forget * xp.abs(retain - xp.exp(log_q))))
+
+    def _of_contexts(self, name: str, values: Array) -> Array:
+        """One number a context: shapes that broadcast would mean something else."""
+        values = as_float_array(values, namespace(self.retain, values))
+        if values.shape != self.retain.shape[:1]:
+            wanted = f"must be one number or have shape {tuple(self.retain.shape[:1])}"
+            raise AssumptionError(name, wanted, tuple(values.shape))
+        return values
+
+    def _log_conditional(self, log_q: Array) -> Array:
+        log_q = as_float_array(log_q, namespace(self.retain, log_q))
+        if log_q.shape != self.retain.shape:
+            wanted = f"must have shape {tuple(self.retain.shape)}"
+            raise AssumptionError("log_q", wanted, tuple(log_q.shape))
+        require(log_q < namespace(log_q).inf, "log_q", "must be a log-probability", log_q)
+        return log_q
 
 
 def _conditional(log_joint: Array) -> Array:

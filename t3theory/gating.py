@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from t3theory._xp import Array, namespace
+from t3theory._checks import at_least, classifier_values, count, number, share
+from t3theory._xp import Array, as_float_array, namespace, require
 from t3theory.bounds.pinsker import gap_bound
 from t3theory.classifier import overlap
 from t3theory.contexts import ContextMixture
-from t3theory.exceptions import AssumptionError
 
 __all__ = [
     "GateGuarantee",
@@ -24,9 +24,15 @@ __all__ = [
 
 
 def gate_signal(mixture: ContextMixture, f: Array) -> Array:
-    """γ̂_c = E_{P(·|c)}[1 − f], shape (contexts,): the share of forget data f sees in c."""
-    xp = namespace(mixture.retain)
-    return xp.sum(xp.exp(mixture.log_conditional) * (1 - f), axis=-1)
+    """γ̂_c = E_{P(·|c)}[1 − f], shape (contexts,): the share of forget data f sees in c.
+
+    Args:
+        f: in [0, 1], shape (contexts, outcomes).
+    """
+    f = classifier_values("f", f, mixture.retain)
+    xp = namespace(mixture.retain, f)
+    signal = xp.sum(xp.exp(mixture.log_conditional) * (1 - f), axis=-1)
+    return xp.minimum(signal, xp.ones_like(signal))  # P(·|c) sums to 1 within rounding only
 
 
 def gated_temperature(
@@ -34,14 +40,17 @@ def gated_temperature(
 ) -> Array:
     """T(c) = T where γ̂_c > τ and 1 elsewhere; softly, T(c) = 1 + (T−1)γ̂_c.
 
+    Args:
+        signal: γ̂_c in [0, 1]. temperature: T ≥ 1. threshold: τ in [0, 1).
+
     >>> import numpy as np
     >>> gated_temperature(np.array([0.1, 0.9]), 3.0)
     array([1., 3.])
     """
-    if not 0 <= threshold < 1:
-        raise AssumptionError("threshold", "must lie in [0, 1)", threshold)
-    if not 1 <= temperature < math.inf:
-        raise AssumptionError("temperature", "must be ≥ 1 and finite", temperature)
+    threshold = number("threshold", threshold, "must lie in [0, 1)", lambda x: 0 <= x < 1)
+    temperature = at_least("temperature", temperature, 1)
+    signal = as_float_array(signal)
+    require((signal >= 0) & (signal <= 1), "signal", "must lie in [0, 1]", signal)
     if soft:
         return 1 + (temperature - 1) * signal
     xp = namespace(signal)
@@ -52,25 +61,31 @@ def retain_bias_bound(temperature: Array, outcomes: int, forget_share: Array) ->
     """RB_T(c) ≤ (1 − 1/T)(log |Y| + log 1/(1−γ_c)), nats, for T ≥ 1; inf where γ_c = 1 < T.
 
     Args:
-        temperature, forget_share: T(c) and γ_c, shape (contexts,).
+        temperature, forget_share: T(c) ≥ 1 and γ_c in [0, 1], shape (contexts,).
     """
-    xp = namespace(forget_share)
+    xp = namespace(temperature, forget_share)
+    temperature, forget_share = as_float_array(temperature, xp), as_float_array(forget_share, xp)
+    ok = (temperature >= 1) & xp.isfinite(temperature)
+    require(ok, "temperature", "must be ≥ 1 and finite", temperature)
+    ok = (forget_share >= 0) & (forget_share <= 1)
+    require(ok, "forget_share", "must lie in [0, 1]", forget_share)
     cooling = 1 - 1 / temperature
     none = forget_share >= 1
     log_kept = xp.log1p(-xp.where(none, xp.zeros_like(forget_share), forget_share))
-    value = cooling * (math.log(outcomes) - log_kept)
+    value = cooling * (math.log(count("outcomes", outcomes, 1)) - log_kept)
     return xp.where(none & (cooling > 0), xp.full_like(value, xp.inf), value)
 
 
 class GateGuarantee(NamedTuple):
-    """What the excess risk guarantees of a hard gate at τ, all from Δ ≥ E_P|f − f*|.
+    """What a hard gate at τ costs and misses at most; statement N, in its order.
 
     Attributes:
-        signal_error: Δ ≥ Σ_c P(c)|γ̂_c − γ_c|.
-        missed: ≥ P_f(not gated).
-        gated_retain: ≥ P_r(gated).
-        retain_bias: ≥ the gated oracle's Σ_c P_r(c) RB_{T(c)}(c), nats.
-        ungated_forget_error: ≥ the forget error of the contexts left at T = 1.
+        signal_error: of Σ_c P(c)|γ̂_c − γ_c|; this is Δ.
+        missed: of P_f(not gated).
+        gated_retain: of P_r(gated).
+        retain_bias: of the gated oracle's Σ_c P_r(c) RB_{T(c)}(c), nats.
+        ungated_forget_error: of the forget error of the contexts left at T = 1, which is at
+            most 2 max P_f(y|c) times their P_f.
     """
 
     signal_error: float
@@ -87,23 +102,20 @@ def gate_guarantee(
     threshold: float = 0.5,
     lower_threshold: float = 0.0,
 ) -> GateGuarantee:
-    """The gate's guarantees for every classifier with δ(f) ≤ δ.
-
-    * P_f(γ̂_c ≤ τ) ≤ (τ + Δ)/γ;
-    * P_r(γ̂_c > τ) ≤ P_r(γ_c > τ₀) + Δ/((1−γ)(τ−τ₀)) for τ₀ < τ;
-    * Σ P_r(c) RB_{T(c)}(c) ≤ (1−1/T)[P_r(gated) log|Y| + E_{P_r} log 1/(1−γ_c)];
-    * the contexts not gated have forget error at most 2·sup p_f(y|c) times their P_f.
+    """N. The gate's guarantees for every classifier with δ(f) ≤ δ.
 
     Args:
-        threshold: τ. lower_threshold: τ₀ in [0, τ).
+        excess_risk: δ, nats. temperature: T ≥ 1.
+        threshold: τ in (0, 1). lower_threshold: τ₀ in [0, τ).
     """
-    if not 0 <= lower_threshold < threshold:
-        raise AssumptionError("lower_threshold", f"must lie in [0, {threshold})", lower_threshold)
+    threshold, temperature = share("threshold", threshold), at_least("temperature", temperature, 1)
+    below = f"must lie in [0, {threshold})"
+    number("lower_threshold", lower_threshold, below, lambda x: 0 <= x < threshold)
     xp = namespace(mixture.retain)
-    gamma, share, kept = mixture.gamma, mixture.forget_share, mixture.retain_contexts
+    gamma, forget, kept = mixture.gamma, mixture.forget_share, mixture.retain_contexts
     gap = gap_bound(float(overlap(mixture.joint)), excess_risk)
     missed = min(1.0, (threshold + gap) / gamma)
-    alike = float(xp.sum(xp.where(share > lower_threshold, kept, xp.zeros_like(kept))))
+    alike = float(xp.sum(xp.where(forget > lower_threshold, kept, xp.zeros_like(kept))))
     gated = min(1.0, alike + gap / ((1 - gamma) * (threshold - lower_threshold)))
     seen = kept > 0
     # 1 − γ_c = (1−γ)P_r(c)/P(c), which stays positive where 1 − γ_c would round to 0

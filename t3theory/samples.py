@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from t3theory._checks import count, nonnegative, positive, share
 from t3theory._xp import Array, as_float_array, namespace, require
 from t3theory.bounds.pinsker import kl_inverse
 from t3theory.exceptions import AssumptionError
@@ -32,11 +33,7 @@ def tabular_excess_risk(atoms: int, n: int) -> float:
     >>> tabular_excess_risk(10, 999)
     0.01
     """
-    if atoms < 1:
-        raise AssumptionError("atoms", "must be at least 1", atoms)
-    if n < 0:
-        raise AssumptionError("n", "must be at least 0", n)
-    return atoms / (n + 1)
+    return count("atoms", atoms, 1) / (count("n", n, 0) + 1)
 
 
 def erm_excess_risk(
@@ -59,16 +56,9 @@ def erm_excess_risk(
     >>> round(erm_excess_risk(10_000, 1.0, 1.0), 3)
     0.047
     """
-    if n < 1:
-        raise AssumptionError("n", "must be at least 1", n)
-    for name, value in (
-        ("weight_norm", weight_norm),
-        ("feature_norm", feature_norm),
-        ("approximation", approximation),
-    ):
-        if not 0 <= value < math.inf:
-            raise AssumptionError(name, "must be ≥ 0 and finite", value)
-    span = weight_norm * feature_norm
+    n = count("n", n, 1)
+    approximation = nonnegative("approximation", approximation)
+    span = nonnegative("weight_norm", weight_norm) * nonnegative("feature_norm", feature_norm)
     deviation = math.sqrt(math.log(2 / _miss(confidence)) / (2 * n))
     return approximation + 2 * span * (1 / math.sqrt(n) + deviation)
 
@@ -96,8 +86,7 @@ def heldout_risk_upper_bound(
     >>> round(heldout_risk_upper_bound([0.0] * 1000, upper=1.0, method="chernoff"), 5)
     0.00299
     """
-    if not 0 < upper < math.inf:
-        raise AssumptionError("upper", "must be positive and finite", upper)
+    upper = positive("upper", upper)
     losses = as_float_array(losses)
     if losses.ndim != 1 or losses.shape[0] == 0:
         raise AssumptionError("losses", "must be a vector of at least one loss", losses.shape)
@@ -142,6 +131,4 @@ def _mean(losses: Array) -> float:
 
 
 def _miss(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise AssumptionError("confidence", "must lie in (0, 1)", confidence)
-    return 1 - confidence
+    return 1 - share("confidence", confidence)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from t3theory._xp import Array, as_float_array, log, logsumexp, namespace
+from t3theory._checks import nonnegative, share
+from t3theory._xp import Array, as_float_array, log, logsumexp, namespace, require
 from t3theory.contexts import ContextMixture
 from t3theory.exceptions import AssumptionError
 
@@ -14,6 +15,7 @@ __all__ = [
     "positions",
     "sequence_log_probabilities",
     "sequence_retain_bound",
+    "tempered_sequence_retain_bound",
 ]
 
 
@@ -46,8 +48,15 @@ def sequence_log_probabilities(log_conditionals: Sequence[Array]) -> Array:
     Args:
         log_conditionals: the t-th of shape (V^t, V), as `ContextMixture.estimate` gives them.
     """
+    if not log_conditionals:
+        raise AssumptionError("log_conditionals", "must be one or more", 0)
     xp = namespace(log_conditionals[0])
     vocabulary = tuple(int(q.shape[-1]) for q in log_conditionals)
+    for t, log_q in enumerate(log_conditionals):
+        wanted = (math.prod(vocabulary[:t]), vocabulary[t])
+        if log_q.shape != wanted:
+            requirement = f"must have shape {wanted}"
+            raise AssumptionError("log_conditionals", requirement, tuple(log_q.shape), (t,))
     total = xp.reshape(log_conditionals[0], vocabulary[:1])
     for t, log_q in enumerate(log_conditionals[1:], start=1):
         total = xp.expand_dims(total, axis=-1) + xp.reshape(log_q, vocabulary[: t + 1])
@@ -64,7 +73,31 @@ def sequence_retain_bound(excess_risks: Sequence[float], gamma: float) -> float:
     >>> sequence_retain_bound([0.01, 0.02], gamma=0.25).__round__(6)
     0.04
     """
-    return sum(excess_risks) / (1 - gamma)
+    gamma = share("gamma", gamma)
+    return sum(nonnegative("excess_risks", delta) for delta in excess_risks) / (1 - gamma)
+
+
+def tempered_sequence_retain_bound(
+    mixtures: Sequence[ContextMixture],
+    excess_risks: Sequence[float],
+    temperatures: Sequence[float | Array],
+) -> float:
+    """L. KL(P_r^{1:L}‖P̂^{1:L}) ≤ Σ_t [B_t + δ_t/(1−γ) + √(V_t δ_t/2)] at T ≥ 1, nats.
+
+    Args:
+        mixtures: one a position, as :func:`positions` gives them.
+        excess_risks: δ_t, nats. temperatures: T ≥ 1, or T(c), for each position.
+
+    >>> mixtures = positions([[0.5, 0.5], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]], gamma=0.25)
+    >>> tempered_sequence_retain_bound(mixtures, [0.01, 0.02], [1.0, 1.0]).__round__(6)
+    0.04
+    """
+    lengths = len(mixtures), len(excess_risks), len(temperatures)
+    if len(set(lengths)) > 1:
+        wanted = "must be as many as mixtures and temperatures"
+        raise AssumptionError("excess_risks", wanted, lengths)
+    each = zip(mixtures, excess_risks, temperatures, strict=True)
+    return sum(position_retain_bound(m, delta, t) for m, delta, t in each)
 
 
 def position_retain_bound(
@@ -74,7 +107,7 @@ def position_retain_bound(
 
     B_t = E_{P_r}[RB_{T(c)}(c)] is the bias of tempering, and V_t = E_P[1{P_r(c)>0}(u−1)²]/(1−γ)²
     with u(c, y) = (1−γ_c) P(y|c)^{1/T(c)−1}/N*_c and N*_c = Σ_y P(y|c)^{1/T(c)} f*(c, y). At
-    T = 1, u = 1 and the bound is δ_t/(1−γ). The sum over positions bounds the sequence.
+    T = 1, u = 1 and the bound is δ_t/(1−γ). :func:`tempered_sequence_retain_bound` is the sum.
 
     Args:
         excess_risk: δ_t, nats. temperature: T ≥ 1, or T(c), shape (contexts,).
@@ -85,12 +118,10 @@ def position_retain_bound(
     """
     xp = namespace(mixture.retain)
     heat = as_float_array(temperature, xp)
-    if not bool(xp.all((heat >= 1) & xp.isfinite(heat))):
-        raise AssumptionError("temperature", "must be ≥ 1 and finite", temperature)
-    if not 0 <= excess_risk < math.inf:
-        raise AssumptionError("excess_risk", "must be ≥ 0 and finite", excess_risk)
-    variance = _centred_variance(mixture, heat)
+    require((heat >= 1) & xp.isfinite(heat), "temperature", "must be ≥ 1 and finite", heat)
+    excess_risk = nonnegative("excess_risk", excess_risk)
     bias = mixture.retain_error(mixture.estimate(mixture.bayes_classifier, temperature))
+    variance = _centred_variance(mixture, heat)
     kept_share = 1 - mixture.gamma
     return bias + (excess_risk + math.sqrt(variance * excess_risk / 2)) / kept_share
 

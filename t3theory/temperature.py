@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from scipy.optimize import minimize_scalar
 
+from t3theory._checks import count, nonnegative, number, positive, share
 from t3theory.bounds import guarantee
 from t3theory.bounds.leakage import worst_leak
 from t3theory.bounds.pinsker import kl_inverse
@@ -38,7 +39,14 @@ class Choice(NamedTuple):
 
 
 def bound_objective(mixture: Mixture, excess_risk: float, quantity: str) -> Objective:
-    """T ↦ the least guarantee on `quantity` for every classifier with δ(f) ≤ δ."""
+    """T ↦ the least guarantee on `quantity` for every classifier with δ(f) ≤ δ; inf without one.
+
+    Args:
+        quantity: "forget_error" or "retain_error".
+    """
+    nonnegative("excess_risk", excess_risk)
+    if quantity not in ("forget_error", "retain_error"):
+        raise AssumptionError("quantity", "must be forget_error or retain_error", quantity)
 
     def objective(temperature: float) -> float:
         bounds = guarantee(mixture, excess_risk, temperature)
@@ -62,9 +70,9 @@ def optimal_temperature(
     Args:
         forget, retain: functions of T, as :func:`bound_objective` makes them, or a certified
             worst case; `retain` may be left out.
-        grid: points of the first search.
+        grid: points of the first search, at least 2.
     Raises:
-        AssumptionError: no grid point keeps the budget.
+        AssumptionError: no grid point keeps the budget, or an objective is nan.
 
     >>> optimal_temperature(lambda t: (t - 3) ** 2).temperature.__round__(3)
     3.0
@@ -72,7 +80,8 @@ def optimal_temperature(
     low, high = temperatures
     if not 0 < low < high < math.inf:
         raise AssumptionError("temperatures", "must be 0 < low < high < inf", temperatures)
-    kept = retain or (lambda _: 0.0)
+    grid = count("grid", grid, 2)
+    forget, kept = _numeric("forget", forget), _numeric("retain", retain or (lambda _: 0.0))
     points = [low * (high / low) ** (i / (grid - 1)) for i in range(grid)]
     allowed = [i for i, t in enumerate(points) if kept(t) <= retain_budget]
     if not allowed:
@@ -89,6 +98,11 @@ def optimal_temperature(
     candidates = [t for t in candidates if kept(t) <= retain_budget]
     best_t = min(candidates, key=forget)
     return Choice(best_t, forget(best_t), kept(best_t))
+
+
+def _numeric(name: str, objective: Objective) -> Objective:
+    """The objective, that raises where it is nan: no comparison of nan chooses anything."""
+    return lambda t: number(name, objective(t), "must not be nan", lambda x: not math.isnan(x))
 
 
 def _edge(points: Sequence[float], at: int, step: int, kept: Objective, budget: float) -> float:
@@ -108,6 +122,9 @@ def pareto_front(
     forget: Objective, retain: Objective, temperatures: Sequence[float]
 ) -> tuple[Choice, ...]:
     """The temperatures that no other beats in both objectives, by increasing retain error."""
+    forget, retain = _numeric("forget", forget), _numeric("retain", retain)
+    for temperature in temperatures:
+        positive("temperatures", temperature)
     choices = sorted(
         (Choice(t, forget(t), retain(t)) for t in temperatures), key=lambda c: (c.retain, c.forget)
     )
@@ -127,54 +144,54 @@ def spike_worst_forget_error(
     constant on each; the worst lies as high or as low on the spike as δ lets it. (Were the
     spike split into many atoms, f high on some and low on others could do worse near h = 1.)
 
+    Args:
+        temperature: T > 0; inf is the limit, where tempering leaves the uniform law.
+
     >>> round(spike_worst_forget_error(1000.0, 0.1, 0.01), 2)
     12.75
     """
-    high, low = _spike_densities(h, gamma, excess_risk, temperature)
-    return max(high - 1, 1 - low)
+    temperature = number("temperature", temperature, "must be positive", lambda x: x > 0)
+    log_r, least, (on, off) = _spike(h, gamma, excess_risk)
+    shrink = math.exp(-log_r / temperature)
+
+    def density(f: float, f_rest: float) -> float:
+        return 1 / (1 / h + (1 - 1 / h) * shrink * f_rest / f) if f > 0 else 0.0
+
+    return max(density(on, off) - 1, 1 - density(least, 1.0))
 
 
 def spike_temperature(h: float, gamma: float, excess_risk: float) -> float:
-    """T* ≈ log r / log(2/(a+b)): where the worst over- and under-shoot on the spike balance.
+    """J. T* = log r / log t ≥ 1: where the worst over- and under-shoot on the spike balance.
 
-    r = (1+γ(h−1))/(1−γ), and [a, b] = {x : π kl(1/r‖x) ≤ δ}, π = (1+γ(h−1))/h. Exact up to
-    the normaliser's share of the spike, O(1/h). T* → 1 as δ → 0; for fixed δ it grows as
-    log h / log(2/(1−e^{−δ/γ})); along δ = γh^{−α} it tends to 1/min(α, 1).
+    With a, b, f₀ and r as in docs/theory.md, t > 0 is the root of
+    2ab t² + (h−2)(a f₀ + b) t = 2(h−1) f₀, exactly. T* = inf where t ≤ 1, so that the worst case
+    falls with every T: for large h where δ > γ log 1/γ + (1−γ) log 2/(1−γ). T* → 1 as δ → 0;
+    along δ = γh^{−α} it tends to 1/min(α, 1).
 
     >>> round(spike_temperature(1e200, 0.1, 0.1 * 1e200 ** -0.5), 2)
     1.98
+    >>> spike_temperature(1e6, 0.1, 1.0)
+    inf
     """
-    _check_spike(h, gamma, excess_risk)
-    r, mass = (1 + gamma * (h - 1)) / (1 - gamma), (1 + gamma * (h - 1)) / h
-    a = kl_inverse(1 / r, excess_risk / mass, upper=False)
-    b = kl_inverse(1 / r, excess_risk / mass)
-    return max(1.0, math.log(r) / math.log(2 / (a + b)))
+    log_r, least, (on, off) = _spike(h, gamma, excess_risk)
+    # over 2(h−1), so that nothing overflows
+    curve, slope = least * on / (h - 1), (h - 2) / (h - 1) * (least * off + on) / 2
+    root = math.sqrt(slope**2 + 4 * curve * off)
+    if slope > 0:
+        t = 2 * off / (slope + root)
+    else:
+        t = (root - slope) / (2 * curve) if curve > 0 else math.inf
+    return max(1.0, log_r / math.log(t)) if t > 1 else math.inf
 
 
-def _spike_densities(
-    h: float, gamma: float, excess_risk: float, temperature: float
-) -> tuple[float, float]:
-    """The largest and least density the estimate can have on the spike."""
-    _check_spike(h, gamma, excess_risk)
-    r, mass = (1 + gamma * (h - 1)) / (1 - gamma), (1 + gamma * (h - 1)) / h
-    rest = (1 - gamma) * (1 - 1 / h)
-    prior = 1 / r
+def _spike(h: float, gamma: float, excess_risk: float) -> tuple[float, float, tuple[float, float]]:
+    """log r, the least f on the spike, and the (f on, f off the spike) of the largest ratio."""
+    h = number("h", h, "must be above 1 and finite", lambda x: 1 < x < math.inf)
+    gamma, excess_risk = share("gamma", gamma), nonnegative("excess_risk", excess_risk)
+    density = 1 + gamma * (h - 1)
+    prior, mass, rest = (1 - gamma) / density, density / h, (1 - gamma) * (1 - 1 / h)
+    least = kl_inverse(prior, excess_risk / mass, upper=False)
     # past the turning point of Q the rest of the risk is better spent off the spike
-    b, unspent = worst_leak(prior, mass, rest, excess_risk)
-    others = math.exp(-unspent / rest)
-    a = kl_inverse(prior, excess_risk / mass, upper=False)
-    tilt = math.exp(math.log(r) / temperature)
-
-    def density(on: float, off: float) -> float:
-        return tilt * on / (tilt * on / h + (1 - 1 / h) * off)
-
-    return density(b, others), density(a, 1.0)
-
-
-def _check_spike(h: float, gamma: float, excess_risk: float) -> None:
-    if not 1 < h < math.inf:
-        raise AssumptionError("h", "must be above 1 and finite", h)
-    if not 0 < gamma < 1:
-        raise AssumptionError("gamma", "must lie in (0, 1)", gamma)
-    if not 0 <= excess_risk < math.inf:
-        raise AssumptionError("excess_risk", "must be ≥ 0 and finite", excess_risk)
+    on, unspent = worst_leak(prior, mass, rest, excess_risk)
+    log_r = math.log(density) - math.log1p(-gamma)
+    return log_r, least, (on, math.exp(-unspent / rest))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from t3theory._checks import nonnegative, positive, share
 from t3theory.bounds.bound import Bound
 from t3theory.bounds.terms import Terms
 
@@ -18,7 +19,7 @@ def retain_rate(excess_risk: float, gamma: float) -> float:
     >>> retain_rate(0.09, 0.1)
     0.09999999999999999
     """
-    return excess_risk / (1 - gamma)
+    return nonnegative("excess_risk", excess_risk) / (1 - share("gamma", gamma))
 
 
 def slow_rate(forget_sup: float, excess_risk: float, gamma: float) -> float:
@@ -27,7 +28,7 @@ def slow_rate(forget_sup: float, excess_risk: float, gamma: float) -> float:
     >>> round(slow_rate(1000.0, 0.01, 0.1), 1)
     149.1
     """
-    return forget_sup * math.sqrt(2 * excess_risk / (1 - gamma))
+    return positive("forget_sup", forget_sup) * math.sqrt(2 * retain_rate(excess_risk, gamma))
 
 
 def fast_rate(forget_sup: float, gap: float, retain_on_forget: float, normaliser: float) -> float:
@@ -38,7 +39,10 @@ def fast_rate(forget_sup: float, gap: float, retain_on_forget: float, normaliser
     Args:
         gap: Δ. normaliser: Ẑ = E_P[f], or a lower bound on it.
     """
-    return gap * (forget_sup + retain_on_forget) / normaliser
+    forget_sup = positive("forget_sup", forget_sup)
+    retain_on_forget = nonnegative("retain_on_forget", retain_on_forget)
+    leak = nonnegative("gap", gap) * (forget_sup + retain_on_forget)
+    return leak / positive("normaliser", normaliser)
 
 
 def guidance_bounds(terms: Terms) -> tuple[Bound, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from t3theory._checks import nonnegative, number, positive, share
 from t3theory._xp import namespace
 from t3theory.bounds.bound import Bound
 from t3theory.bounds.terms import Terms
@@ -37,14 +38,11 @@ def necessity_instance(
     """
     if (epsilon is None) == (delta is None):
         raise AssumptionError("epsilon, delta", "must be given one, not both", (epsilon, delta))
-    if not 0 < h < math.inf:
-        raise AssumptionError("h", "must be positive and finite", h)
+    h, gamma = positive("h", h), share("gamma", gamma)
     if delta is not None:
-        if not 0 <= delta < math.inf:
-            raise AssumptionError("delta", "must be ≥ 0 and finite", delta)
-        epsilon = -math.expm1(-delta / gamma)
-    elif epsilon is None or not 0 <= epsilon < 1:
-        raise AssumptionError("epsilon", "must lie in [0, 1)", epsilon)
+        epsilon = -math.expm1(-nonnegative("delta", delta) / gamma)
+    else:
+        epsilon = number("epsilon", epsilon, "must lie in [0, 1)", lambda x: 0 <= x < 1)
     mixture = Mixture(
         retain=np.asarray([1.0, 0.0]),
         forget=np.asarray([0.0, 1.0]),
@@ -64,6 +62,8 @@ def necessity_forget_error(h: float, gamma: float, delta: float, temperature: fl
     >>> round(necessity_forget_error(1000.0, 0.1, 0.01), 3)
     10.463
     """
+    h, gamma, delta = positive("h", h), share("gamma", gamma), nonnegative("delta", delta)
+    temperature = positive("temperature", temperature)
     epsilon = -math.expm1(-delta / gamma)
     # Both terms over (1−γ)^{1/T}, in logarithms: h may be 1e300.
     log_leak = (math.log(gamma) + math.log(h) - math.log1p(-gamma)) / temperature

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from t3theory._checks import nonnegative, number, probability
 from t3theory._xp import Array, logsumexp, namespace
 from t3theory.classifier import bayes_log_odds
 from t3theory.mixture import Mixture
@@ -27,6 +28,7 @@ def local_pinsker(a: float, k: float) -> float:
     >>> local_pinsker(0.5, 0.02)
     0.12000000000000001
     """
+    a, k = probability("a", a), nonnegative("k", k)
     return math.sqrt(2 * a * (1 - a) * k) + k
 
 
@@ -38,6 +40,7 @@ def gap_bound(overlap: float, excess_risk: float) -> float:
     >>> gap_bound(0.0, 1e-4)
     0.0001
     """
+    overlap, excess_risk = probability("overlap", overlap), nonnegative("excess_risk", excess_risk)
     slow = math.sqrt(excess_risk / 2)
     return min(slow, math.sqrt(2 * overlap * excess_risk) + excess_risk, 1.0)
 
@@ -49,7 +52,7 @@ def weighted_gap_bound(mixture: Mixture, log_weight: Array, excess_risk: float) 
         log_weight: log w ≥ −inf, shape (n,); read where P > 0 only.
         excess_risk: δ, nats.
     """
-    if excess_risk == 0:
+    if nonnegative("excess_risk", excess_risk) == 0:
         return 0.0
     xp = namespace(log_weight)
     log_p = mixture.log_probabilities
@@ -75,6 +78,7 @@ def kl_inverse(a: float, k: float, upper: bool = True) -> float:
     >>> round(kl_inverse(0.0, 0.1), 6), round(kl_inverse(0.5, 0.02, upper=False), 6)
     (0.095163, 0.400992)
     """
+    a, k = probability("a", a), number("k", k, "must be ≥ 0", lambda x: x >= 0)
     # 1 − a beside a: formed from each other by the callee, the smaller would lose its digits.
     if upper:
         if a == 0:
