@@ -15,8 +15,6 @@ from t3theory.envelope import worst_case
 
 __all__ = ["STUDY"]
 
-_NODES = 1000  # branchings: one point of the full ladder needs more than the usual 200
-
 
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     mixture, delta = spike_of(config), config["delta"]
@@ -26,7 +24,7 @@ def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     def probe(temperature: float) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for quantity in ("retain_error", "forget_error"):
-            certificate = worst_case(mixture, delta, temperature, quantity, nodes=_NODES)
+            certificate = worst_case(mixture, delta, temperature, quantity)
             values |= {
                 f"{quantity}_random": [errors(mixture, f, temperature)[quantity] for f in random],
                 f"{quantity}_leaking": errors(mixture, leaky, temperature)[quantity],

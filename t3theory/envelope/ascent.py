@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise
+from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise, parts_of
 from t3theory.envelope.dual import ForgetDual, RetainDual
 
 __all__ = ["Climb", "climb", "concentrated", "polish", "starts"]
@@ -25,6 +24,7 @@ _SPENT = 2e-6  # part of the budget that may be left, far below the gap asked fo
 _WITHIN = 1 + 1e-5  # of the budget: what the witness can be pulled back from
 _STALL = 1e-5  # relative gain at which an ascent ends, well below the gap asked for
 _ROUGH = 1e-3  # the same while amounts are only compared
+_DEEP = 40.0  # log of how far below its highest level f is tried
 
 
 class Climb:
@@ -88,6 +88,8 @@ def starts(dual: Dual) -> list[tuple[Dual, Point]]:
     """Where to climb from: f*, p̂ pushed up or down everywhere, all risk on few atoms."""
     bayes = dual.atoms.bayes()
     found: list[tuple[Dual, Point]] = [(dual, bayes)]
+    if dual.atoms.scale > 1:
+        found += [_raised(dual, z) for z in _steepest(dual)]
     if isinstance(dual, RetainDual):
         return [*found, *concentrated(dual)]
     share = float(np.dot(dual.atoms.forget, dual.atoms.base * bayes.power))
@@ -131,16 +133,12 @@ def spend(dual: Dual, c: Vector, near: float = math.nan) -> tuple[Point, float]:
     if worth > 0 and near > 0 and chosen < 1e-290:  # the guess was of the wrong kind
         return spend(dual, c)
     parts = atoms.map(lambda block, part: _local(block, part, chosen, worth), c)
-    point = Point(*(np.concatenate(field) for field in zip(*map(_fields, parts), strict=True)))
+    point = Point(*(np.concatenate(field) for field in zip(*map(parts_of, parts), strict=True)))
     return point, chosen
 
 
 def _local(block: Atoms, c: Vector, multiplier: float, worth: float) -> Point:
     return maximise(block, c, multiplier, multiplier + worth, everywhere=False)
-
-
-def _fields(point: Point) -> tuple[Vector, Vector, Vector]:
-    return point.power, point.log_f, point.log_g
 
 
 def _root(excess: Callable[[float], float], guess: float) -> float:
@@ -193,48 +191,71 @@ def concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
     few = order[: int(np.searchsorted(np.cumsum(cost[order]), dual.delta))]
     found: list[tuple[Dual, Point]] = []
     for chosen in (np.array([one]), few):
-        parts = [a.copy() for a in _fields(bayes)]
-        for array, value in zip(parts, _fields(lowered), strict=True):
+        parts = [a.copy() for a in parts_of(bayes)]
+        for array, value in zip(parts, parts_of(lowered), strict=True):
             array[chosen] = value[chosen]
         found.append((dual, Point(*parts)))
     return found
 
 
-def polish(best: Climb, dual: RetainDual) -> None:
-    """Push f down on one atom, by every amount, and spend what is left on the others.
+def polish(best: Climb, dual: Dual) -> None:
+    """Pin f on one atom, at every level, and spend what is left on the others.
 
-    At a worst case for the retain error at most two atoms sit where their own Lagrangian is
-    convex, which `climb` never visits; this visits the ones with one such atom.
+    At a worst case few atoms sit where their own Lagrangian is convex, which `climb` never
+    visits: for the retain error those on which f falls far, for s > 1 those on which f^s rises
+    from near 0. This visits the classifiers with one such atom.
     """
     atoms = dual.atoms
-    live = atoms.retain > 0
-    drop = np.full(atoms.size, -np.inf)
-    drop[live] = atoms.log_oracle[live] - best.point.log_f[: atoms.size][live]
-    for z in {int(np.argmax(drop)), int(np.argmin(np.where(live, atoms.single, 2.0)))}:
-        lone, one = atoms.separate(z)
-        bottom, top = float(lone.log_low[one]), float(lone.log_oracle[one])
-        near = [math.nan]  # the multiplier of the fall tried before
+    if isinstance(dual, RetainDual):
+        live = atoms.retain > 0
+        drop = np.full(atoms.size, -np.inf)
+        drop[live] = atoms.log_oracle[live] - best.point.log_f[: atoms.size][live]
+        for z in {int(np.argmax(drop)), int(np.argmin(np.where(live, atoms.single, 2.0)))}:
+            _pin(best, dual, z, float(atoms.log_low[z]), float(atoms.log_oracle[z]))
+    if atoms.scale > 1:
+        for z in _steepest(dual):
+            top = float(atoms.log_high[z])
+            _pin(best, dual, z, max(float(atoms.log_oracle[z]), top - _DEEP), top)
 
-        def pinned(
-            share: float,
-            lone: Atoms = lone,
-            one: int = one,
-            ends: Any = (bottom, top),
-            near: list[float] = near,
-            stall: float = _ROUGH,
-        ) -> float:
-            level = ends[0] + share * (ends[1] - ends[0])
-            low, co_low = lone.log_low.copy(), lone.log_co_low.copy()
-            low[one], co_low[one] = level, float(log_rest(np.array([level]))[0])
-            part = replace(dual, atoms=replace(lone, log_low=low, log_co_low=co_low))
-            local = Climb(part, value=-1.0)
-            start = maximise(part.atoms, -part.atoms.slope, 1.0, 1.0 + part.worth)
-            climb(part, start, local, near[0], stall)
-            near[0] = local.ends[-1][1] if local.ends else math.nan
-            best.offer(local.atoms, local.point, local.value)
-            return -max(local.value, 0.0)
 
-        found = minimize_scalar(
-            pinned, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 12}
-        )
-        pinned(float(found.x), stall=_STALL)
+def _pin(best: Climb, dual: Dual, z: int, bottom: float, top: float) -> None:
+    """Try log f between bottom and top on one atom of kind z."""
+    lone, one = dual.atoms.separate(z)
+    near = math.nan  # the multiplier of the level tried before
+
+    def error(share: float, stall: float = _ROUGH) -> float:
+        nonlocal near
+        level = bottom + share * (top - bottom)
+        low, co_low = lone.log_low.copy(), lone.log_co_low.copy()
+        low[one], co_low[one] = level, float(log_rest(np.array([level]))[0])
+        part = replace(dual, atoms=replace(lone, log_low=low, log_co_low=co_low))
+        local = Climb(part, value=-1.0)
+        start = maximise(part.atoms, -part.atoms.slope, 1.0, 1.0 + part.worth)
+        climb(part, start, local, near, stall)
+        near = local.ends[-1][1] if local.ends else math.nan
+        best.offer(local.atoms, local.point, local.value)
+        return -max(local.value, 0.0)
+
+    found = minimize_scalar(error, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 12})
+    error(float(found.x), stall=_STALL)
+
+
+def _steepest(dual: Dual) -> set[int]:
+    """The kinds on which one atom's rise to more than twice f*, if it can, moves most mass."""
+    atoms = dual.atoms
+    rises = atoms.log_high > atoms.log_oracle + math.log(2)
+    if not rises.any():
+        return set()
+    rise = np.exp(atoms.scale * atoms.log_high) - atoms.bayes().power
+    share = np.where(rises, atoms.single / atoms.probability * rise, -1.0)
+    return {int(np.argmax(share * x)) for x in (atoms.weight, atoms.forget * atoms.base)}
+
+
+def _raised(dual: Dual, z: int) -> tuple[Dual, Point]:
+    """All risk spent on raising f on one atom of kind z."""
+    atoms, one = dual.atoms.separate(z)
+    parts = [part.copy() for part in parts_of(atoms.bayes())]
+    top, rest = atoms.log_high[one], atoms.log_co_low[one]
+    for array, value in zip(parts, (math.exp(atoms.scale * top), top, rest), strict=True):
+        array[one] = value
+    return replace(dual, atoms=atoms), Point(*parts)

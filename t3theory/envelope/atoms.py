@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from t3theory.envelope.powers import power_roots
 
-__all__ = ["Atoms", "Point", "log_rest", "maximise"]
+__all__ = ["Atoms", "Point", "log_rest", "maximise", "parts_of"]
 
 Vector = NDArray[np.float64]
 
@@ -53,6 +53,8 @@ class Atoms:
         slope: w/P.
         retain_density: p_r.
         log_low, log_co_low: lower bounds on log f and log(1−f) under the budget.
+        sign: of p_r − p̂ in the forget error, where it is settled; 0 where either is allowed.
+        largest_log: the largest |logarithm| whose exponential became a weight.
         inverse: which of the k each atom of the mixture was merged into; −1 where P = 0.
     """
 
@@ -72,7 +74,9 @@ class Atoms:
     retain_density: Vector
     log_low: Vector
     log_co_low: Vector
+    sign: Vector
     log_normaliser: float
+    largest_log: float
     inverse: NDArray[np.intp]
 
     @cached_property
@@ -81,6 +85,11 @@ class Atoms:
         if self.size <= _BLOCK:
             return [self]
         return [self.take(slice(i, i + _BLOCK)) for i in range(0, self.size, _BLOCK)]
+
+    @cached_property
+    def log_high(self) -> Vector:
+        """Upper bounds on log f under the budget."""
+        return np.minimum(log_rest(self.log_co_low), 0.0)
 
     @property
     def size(self) -> int:
@@ -175,12 +184,13 @@ def maximise(
     for other in others:
         better = _objective(c, a, b, other) > _objective(c, a, b, best)
         best = Point(
-            *(np.where(better, x, y) for x, y in zip(_fields(other), _fields(best), strict=True))
+            *(np.where(better, x, y) for x, y in zip(parts_of(other), parts_of(best), strict=True))
         )
     return best
 
 
-def _fields(point: Point) -> tuple[Vector, Vector, Vector]:
+def parts_of(point: Point) -> tuple[Vector, Vector, Vector]:
+    """f^s, log f and log(1−f)."""
     return point.power, point.log_f, point.log_g
 
 

@@ -98,14 +98,15 @@ def worst_case(
         )
         return float(_ERRORS[quantity](mixture, log_q)), log_odds
 
-    if delta == 0 or guidance_scale == 0:
+    one = np.count_nonzero(atoms.inverse >= 0) == 1
+    if delta == 0 or guidance_scale == 0 or one:  # all classifiers give the same estimate
         value, log_odds = attained(atoms, atoms.bayes())
         return Certificate(value, value * (1 + 1e-12), np.exp(log_sigmoid(log_odds)), log_odds)
     dual = (ForgetDual if quantity == "forget_error" else RetainDual)(atoms, delta)
     cap = _known(mixture, delta, quantity, temperature == guidance_scale == 1)
     # A sum that overflows makes one trial bound infinite, which the search passes over.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        best, upper = search(dual, tolerance, nodes if guidance_scale == 1 else nodes // 5, cap)
+        best, upper = search(dual, tolerance, nodes, cap)
     value, log_odds = attained(best.atoms, best.point)
     return Certificate(value, max(upper, value), np.exp(log_sigmoid(log_odds)), log_odds)
 

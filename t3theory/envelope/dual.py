@@ -5,7 +5,8 @@ classifier f with N(f) = Σ w f^s = 1/t and δ(f) ≤ δ, every multiplier λ �
 
 * forget error: FE(f) ≤ Φ(t) = η + tλδ + Σ max_{σ=±1, f} [σ P_f p_r − t (σ P_f b + η w) f^s − tλ P kl(f*‖f)].
   Φ is a maximum of functions affine in t, hence **convex in t**: the larger of its two end
-  values bounds it on a whole interval of normalisers.
+  values bounds it on a whole interval of normalisers. As |x| = max ±x, the error is the largest
+  over all signs too: a branch may settle σ on an atom and leave its f free.
 * retain error, with θ the price of N: RE(f) ≤ C + H(λ, θ) + log N + θN where
   H = λδ + Σ max_f [−s P_r log f − λ P kl(f*‖f) − θ w f^s], and the largest log N + θN over an
   interval of normalisers is known in closed form.
@@ -14,7 +15,7 @@ Both are convex in the multipliers. A maximiser enters them only through four su
 `Column`), and each column is an affine minorant of the dual at every t.
 
 All values are rounded up by `rounding` times the sum of the absolute values of all terms.
-A term is computed to at most some thirty roundings; NumPy's pairwise sum of a block of 32768
+A term is computed to at most some thirty roundings and those of the logarithm of its weight; NumPy's pairwise sum of a block of 32768
 adds each term 27 times (8 accumulators over 128 terms, then 8 halvings); the blocks are added
 one after another. An inexact maximiser costs its objective the square of its error only.
 """
@@ -39,7 +40,8 @@ _TANGENTS = 9  # normalisers at which the cuts of log N + θN touch it
 
 def rounding(atoms: Atoms) -> float:
     """Bound on the relative error of a float64 sum over all atoms (see the module's text)."""
-    return (96 + len(atoms.blocks)) * float(np.finfo(np.float64).eps)
+    # exp(x) has the relative error of x's rounding, |x| ε
+    return (96 + len(atoms.blocks) + 3 * atoms.largest_log) * float(np.finfo(np.float64).eps)
 
 
 class Column(NamedTuple):
@@ -95,7 +97,7 @@ class ForgetDual:
         """Signs, f^s and kl of the maximisers at both ends."""
         power, kl, low = self._side(block, -1.0, multiplier, price)
         held = block.forget * block.retain_density
-        both = np.flatnonzero(held > 0)
+        both = np.flatnonzero(block.sign >= 0)
         sign = np.full_like(power, -1.0)
         if len(both) == 0:
             return [(sign, power, kl)] * 2
@@ -104,6 +106,7 @@ class ForgetDual:
         found = []
         for t in ts:
             plus = held[both] + t * high > -held[both] + t * low[both]
+            plus |= block.sign[both] > 0
             new = sign.copy(), power.copy(), kl.copy()
             for array, value in zip(new, (np.ones_like(high), other_power, other_kl), strict=True):
                 array[both[plus]] = value[plus]

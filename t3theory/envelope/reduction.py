@@ -107,6 +107,8 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
         retain_density=retain[at] / reference[at],
         log_low=budget_floor(oracle, co_oracle, budget),
         log_co_low=budget_floor(co_oracle, oracle, budget),
+        sign=np.where((retain[at] > 0) & (forget[at] > 0), 0.0, -1.0),
         log_normaliser=log_normaliser,
+        largest_log=float(np.max(np.abs(log_weight))) + abs(log_normaliser),
         inverse=inverse,
     )

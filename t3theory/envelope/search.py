@@ -11,18 +11,18 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from t3theory.envelope.ascent import Climb, Dual, climb, concentrated, polish, spend, starts
-from t3theory.envelope.atoms import Atoms, log_rest, maximise
+from t3theory.envelope.ascent import Climb, Dual, climb, concentrated, polish, starts
+from t3theory.envelope.atoms import log_rest
 from t3theory.envelope.coarse import coarsen
-from t3theory.envelope.dual import Bound, Column, ForgetDual, RetainDual, rounding
+from t3theory.envelope.dual import Bound, Column, ForgetDual, RetainDual
 from t3theory.envelope.planes import Lowest, lowest_point
+from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
 
 __all__ = ["search"]
 
@@ -50,6 +50,14 @@ class _Pool:
             self.powers.extend(bound.powers)
 
 
+class _Tie(NamedTuple):
+    """The kind of atom on which the best multipliers' maximisers differ most."""
+
+    kind: int
+    log_middle: float
+    effect: float
+
+
 @dataclass(frozen=True)
 class _Node:
     """Classifiers with N in `span` and within the boxes of `dual.atoms`."""
@@ -59,15 +67,8 @@ class _Node:
     pool: _Pool
     at: tuple[float, float] = (1.0, 0.0)
     value: float = math.inf
-    tie: tuple[int, float, float] | None = None
+    tie: _Tie | None = None
     depth: int = 0
-
-
-class _Reach(NamedTuple):
-    """An interval of normalisers, and the multipliers that proved its ends."""
-
-    span: tuple[float, float]
-    multipliers: list[float]
 
 
 def search(dual: Dual, tolerance: float, nodes: int, cap: float = math.inf) -> tuple[Climb, float]:
@@ -76,6 +77,8 @@ def search(dual: Dual, tolerance: float, nodes: int, cap: float = math.inf) -> t
     `cap` is a bound known beforehand.
     """
     best, leaves = _branch(dual, tolerance, nodes, cap)
+    if normalisers(dual)[0] <= LEAST_NORMALISER:  # some classifiers are in no leaf
+        return best, cap
     return best, min(cap, max((leaf.value for leaf in leaves), default=cap))
 
 
@@ -102,7 +105,7 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
     if first.value > best.value * (1 + tolerance):
         if many:
             climb(dual, dual.peak(first.span, *first.at), best)
-        elif isinstance(dual, RetainDual):
+        else:
             polish(best, dual)
     for _ in range(nodes):
         node = queue[0][2]
@@ -152,63 +155,21 @@ def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float)
     return [_Node(dual, (low, high), pool, leaf.at, cap) for leaf, low, high in cover]
 
 
-def normalisers(dual: Dual) -> tuple[float, float]:
-    """An interval that holds N(f) of every classifier within the boxes and the budget."""
-    x = dual.atoms
-    log_high = np.minimum(log_rest(x.log_co_low), 0.0)
-    low = float(np.dot(x.weight, np.exp(x.scale * x.log_low)))
-    high = float(np.dot(x.weight, np.exp(x.scale * log_high)))
-    # Jensen: log N ≥ Σ P_r log(w/P_r) + s Σ P_r log f, and the risk bounds the last sum.
-    live = x.retain > 0
-    ratio = np.log(x.slope[live]) - x.log_oracle[live] + math.log1p(-x.gamma)
-    rest = np.where(x.co_oracle > 0, x.log_co_oracle, 0.0)
-    spent = dual.delta - float(np.dot(x.probability, x.co_oracle * rest))
-    mean = float(np.dot(x.retain[live], x.log_oracle[live])) - spent / (1 - x.gamma)
-    jensen = float(np.dot(x.retain[live], ratio)) + x.scale * mean
-    low = max(low, math.exp(min(jensen, 0.0)), 1e-290)
-    return low * (1 - 1e-9), high * (1 + 1e-9)  # 1e-9: sums over up to 1e6 rounded terms
-
-
-def affordable(dual: Dual, guesses: Sequence[float] = ()) -> _Reach:
-    """A narrower interval: the largest ±N within the budget, bounded by its own Lagrangian.
-
-    ±N(f) ≤ λδ + Σ max_f [±w f^s − λ P kl(f*‖f)] for every λ > 0; the best λ spends the
-    budget. `guesses`: λ for −N and for N.
-    """
-    atoms, plain = dual.atoms, ForgetDual(dual.atoms, dual.delta)
-    ends, multipliers = [], []
-    for i, sign in enumerate((-1.0, 1.0)):
-        c = sign * atoms.slope
-        multiplier = guesses[i] if guesses else spend(plain, c)[1]
-        multipliers.append(multiplier)
-
-        def sums(block: Atoms, part: Vector, multiplier: float = multiplier) -> Vector:
-            point = maximise(block, part, multiplier, multiplier)
-            return np.array([np.sum(block.weight * point.power), block.risk(point)])
-
-        level, risk = atoms.total(sums, c)
-        size = level + multiplier * (dual.delta + risk + 2 * atoms.entropy)
-        slack = multiplier * (dual.delta - risk) + rounding(atoms) * size
-        ends.append(sign * (sign * level + slack))
-    low, high = normalisers(dual)
-    # A bound that overflowed says nothing.
-    low = max(low, ends[0]) if math.isfinite(ends[0]) else low
-    high = min(high, ends[1]) if math.isfinite(ends[1]) else high
-    return _Reach((float(low), float(max(high, low * (1 + 1e-12)))), multipliers)
-
-
 def _split(node: _Node) -> list[_Node]:
-    """Two nodes that cover this one: half the interval of N each, or half an atom's box each."""
+    """Two nodes that cover this one: half the interval of N each, or a sign or half a box each."""
     low, high = node.span
     width = math.log(high / low)
-    if node.tie is None or 0.1 * node.tie[2] < node.dual.effect(width, node.value):
+    if node.tie is None or 0.1 * node.tie.effect < node.dual.effect(width, node.value):
         if width < _NARROW:
             return []
         middle = math.sqrt(low) * math.sqrt(high)
         return [replace(node, span=half) for half in ((low, middle), (middle, high))]
-    z, log_middle, _ = node.tie
+    if isinstance(node.dual, ForgetDual) and node.dual.atoms.sign[node.tie.kind] == 0:
+        duals = _signs(node.dual, node.tie.kind)
+    else:
+        duals = _halves(node.dual, node.tie.kind, node.tie.log_middle)
     children = []
-    for dual in _halves(node.dual, z, log_middle):
+    for dual in duals:
         reach = normalisers(dual)
         span = max(low, reach[0]), min(high, reach[1])
         if span[0] < span[1]:
@@ -216,11 +177,27 @@ def _split(node: _Node) -> list[_Node]:
     return children
 
 
+def _signs(dual: Dual, z: int) -> list[Dual]:
+    """One atom of kind z has p_r − p̂ counted as positive, or all of that kind as negative.
+
+    For s = 1 an atom's problem is concave once its sign is settled: it never ties again.
+    """
+    lone, one = dual.atoms.separate(z)
+    plus, minus = lone.sign.copy(), dual.atoms.sign.copy()
+    plus[one], minus[z] = 1.0, -1.0
+    return [
+        replace(dual, atoms=replace(lone, sign=plus)),
+        replace(dual, atoms=replace(dual.atoms, sign=minus)),
+    ]
+
+
 def _halves(dual: Dual, z: int, log_middle: float) -> list[Dual]:
     """One atom of kind z has f ≤ middle, or all atoms of that kind have f ≥ middle."""
     lone, one = dual.atoms.separate(z)
     below, above = lone.log_co_low.copy(), dual.atoms.log_low.copy()
-    below[one] = max(below[one], float(log_rest(np.array([log_middle]))[0]))
+    # 1e-12: log(1 − middle) is rounded, and the halves have to overlap
+    rest = float(log_rest(np.array([log_middle]))[0])
+    below[one] = max(below[one], rest - 1e-12 * (1 + abs(rest)))
     above[z] = max(above[z], log_middle)
     return [
         replace(dual, atoms=replace(lone, log_co_low=below)),
@@ -282,8 +259,8 @@ def _lowest(
     return found._replace(value=found.value * size, at=at)
 
 
-def _tie(node: _Node, shares: Vector, at: tuple[float, float]) -> tuple[int, float, float] | None:
-    """The atom on which the active maximisers differ most, the log f between, the effect."""
+def _tie(node: _Node, shares: Vector, at: tuple[float, float]) -> _Tie | None:
+    """The kind on which the active maximisers differ most, the log f between, the effect."""
     pool, x = node.pool, node.dual.atoms
     if x.size > _SPLIT_ATOMS or len(pool.powers) != len(pool.columns):
         return None
@@ -296,6 +273,8 @@ def _tie(node: _Node, shares: Vector, at: tuple[float, float]) -> tuple[int, flo
     effect = t * (x.forget * x.base + abs(at[1]) * x.weight) * (high - low)
     if isinstance(node.dual, RetainDual):
         effect = (x.weight + x.retain) * (high - low)
+    elif x.scale == 1:  # only signs tie
+        effect[x.sign != 0] = 0.0
     z = int(np.argmax(effect))
     middle = max(math.sqrt(max(low[z], 1e-12 * high[z]) * high[z]), 1e-300)
-    return z, math.log(middle) / x.scale, float(effect[z] / node.value)
+    return _Tie(z, math.log(middle) / x.scale, float(effect[z] / node.value))

@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 
 import t3theory.envelope.search as branching
 from t3theory import Mixture
+from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.envelope import worst_case
 from t3theory.envelope.ascent import spend
 from t3theory.envelope.atoms import maximise
