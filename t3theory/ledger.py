@@ -150,7 +150,9 @@ _STATEMENTS = (
         "J",
         "Choice of temperature",
         "T* = argmin_T of a bound or of the envelope under a retain budget; on the spike family "
-        "T* = log r / log(2/(a+b)) + O(1/h), which tends to 1/min(α,1) along δ = γh^{−α}.",
+        "T* = log r/log t, 2aXt² + (h−2)(a+X)t = 2(h−1), X = b e^{δ₂/c}, and T* = ∞ where t ≤ 1. "
+        "As h → ∞ at fixed δ, T* ~ log h/log(2/X∞), or ∞ where X∞ > 2; along δ = γh^{−α}, "
+        "T* → 1/min(α,1).",
         (
             "t3theory.temperature.optimal_temperature",
             "t3theory.temperature.spike_temperature",
@@ -158,6 +160,9 @@ _STATEMENTS = (
         ),
         (
             _TEMPERATURES + "test_spike_temperature_minimises_the_worst_case",
+            _TEMPERATURES + "test_best_temperature_against_a_fine_grid",
+            _TEMPERATURES + "test_no_temperature_is_best_past_the_threshold",
+            _TEMPERATURES + "test_fixed_risk_grows_as_the_logarithm",
             _TEMPERATURES + "test_asymptotic_exponent",
         ),
     ),
@@ -190,6 +195,7 @@ _STATEMENTS = (
             "t3theory.sequences.sequence_log_probabilities",
             "t3theory.sequences.sequence_retain_bound",
             "t3theory.sequences.position_retain_bound",
+            "t3theory.sequences.tempered_sequence_retain_bound",
         ),
         (
             _GATES + "test_sequence_chain_rule_against_brute_force",
@@ -220,6 +226,7 @@ _STATEMENTS = (
             _GATES + "test_gate_guarantees",
             _GATES + "test_signal_error_is_attained",
             _GATES + "test_missed_forget_contexts_are_attained_at_positive_risk",
+            _GATES + "test_missed_forget_contexts_need_the_signal_error",
             _GATES + "test_gated_retain_contexts_are_attained",
             _GATES + "test_bias_of_a_gated_context_is_attained",
             _GATES + "test_forget_error_of_what_is_not_gated_is_attained",

@@ -19,6 +19,7 @@ from t3theory.sequences import (
     positions,
     sequence_log_probabilities,
     sequence_retain_bound,
+    tempered_sequence_retain_bound,
 )
 
 # sums over at most 64 terms
@@ -60,16 +61,17 @@ def test_tempered_sequence_bound(law, temperature, gated):
     """L at T ≥ 1, the same in all contexts or gated, against the true divergence of the sequence."""
     retain, forget, gamma, _ = law
     rng = np.random.default_rng(2)
-    bound, error = 0.0, 0.0
-    for m in positions(retain, forget, gamma):
+    mixtures, risks, heats, error = positions(retain, forget, gamma), [], [], 0.0
+    for m in mixtures:
         f = np.clip(m.bayes_classifier * rng.uniform(0.5, 1, m.retain.shape), 1e-6, 1 - 1e-6)
         t = gated_temperature(gate_signal(m, f), temperature, 0.3) if gated else temperature
         error += m.retain_error(m.estimate(f, t))
-        found = position_retain_bound(m, m.excess_risk(f), t)
-        bound += found
-        if not gated and temperature == 1:
-            assert found == pytest.approx(m.excess_risk(f) / (1 - gamma), rel=1e-9)
+        risks.append(m.excess_risk(f))
+        heats.append(t)
+    bound = tempered_sequence_retain_bound(mixtures, risks, heats)
     assert error <= bound * (1 + ROUNDING)
+    if not gated and temperature == 1:
+        assert bound == pytest.approx(sequence_retain_bound(risks, gamma), rel=1e-9)
 
 
 def test_tempered_sequence_bound_is_attained_and_one_percent_less_is_false():
@@ -199,6 +201,18 @@ def test_missed_forget_contexts_are_attained_at_positive_risk():
     assert (threshold + 0.99 * found.signal_error) / m.gamma < 1
 
 
+def test_missed_forget_contexts_need_the_signal_error():
+    """f sees 0.2 in every context, so that a gate at 0.2 misses all; τ/γ alone would be 0.4."""
+    m = ContextMixture([[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.5, 0.5]], 0.5)
+    f = np.asarray([[1.0, 1.0], [0.8, 0.8]])
+    signal = gate_signal(m, f)
+    threshold = float(np.max(signal))
+    assert threshold == pytest.approx(0.2)
+    missed = float(np.sum(m.forget_contexts[signal <= threshold]))
+    assert threshold / m.gamma < 0.41
+    assert missed == 1.0 <= gate_guarantee(m, m.excess_risk(f), 2.0, threshold).missed
+
+
 def example(apart: bool) -> ContextMixture:
     """Eight retain contexts and one forget context, apart or all with the same share."""
     retain, forget = np.zeros((9, 4)), np.zeros((9, 4))
@@ -244,8 +258,4 @@ def test_wrong_use_is_named():
         ContextMixture(np.ones(2) / 2, np.ones(2) / 2, 0.1)
     with pytest.raises(AssumptionError, match="retain's shape"):
         positions(np.ones((2, 2)) / 4, np.ones(2) / 2, 0.1)
-    with pytest.raises(AssumptionError, match=r"temperature must be ≥ 1 and finite, got 0\.5"):
-        position_retain_bound(example(True), 0.1, 0.5)
-    with pytest.raises(AssumptionError, match="excess_risk must be ≥ 0 and finite, got -1"):
-        position_retain_bound(example(True), -1.0)
     assert math.isinf(retain_bias_bound(np.asarray([2.0]), 3, np.asarray([1.0]))[0])

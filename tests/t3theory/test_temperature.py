@@ -10,6 +10,7 @@ import pytest
 
 from t3theory import AssumptionError, Mixture, excess_risk
 from t3theory.bounds import guarantee, necessity_instance
+from t3theory.bounds.leakage import worst_leak
 from t3theory.errors import forget_error, retain_bias
 from t3theory.estimator import temper_then_tilt
 from t3theory.temperature import (
@@ -50,8 +51,36 @@ def test_spike_temperature_minimises_the_worst_case(h, delta):
         lambda t: spike_worst_forget_error(h, 0.1, delta, t), temperatures=(1.0, 200.0)
     )
     at = spike_worst_forget_error(h, 0.1, delta, spike_temperature(h, 0.1, delta))
-    # exact but for the normaliser, which holds 1/h of the spike's density
-    assert at <= choice.forget + 3 / h + 1e-6
+    assert at <= choice.forget * (1 + 1e-12)  # exact, so nothing found is lower but by rounding
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("delta", [1e-3, 0.3, 0.5, 1.0])
+def test_best_temperature_against_a_fine_grid(gamma, delta):
+    """T* is the least minimiser over T ≥ 1 among 400 up to 10⁴ and T = ∞, whatever h."""
+    for h in (1.5, 3.0, 10.0, 1e2, 1e4, 1e6):
+        best = spike_temperature(h, gamma, delta)
+        values = [
+            spike_worst_forget_error(h, gamma, delta, t)
+            for t in (*np.geomspace(1, 1e4, 400), math.inf)
+        ]
+        at = spike_worst_forget_error(h, gamma, delta, best)
+        assert at <= min(values) * (1 + 1e-14)  # balanced exactly, but for rounding
+        if best > 1:  # below it the error falls with T
+            before = 0.999 * best if best < math.inf else 1e4
+            assert spike_worst_forget_error(h, gamma, delta, before) > at * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.1, 0.5])
+def test_no_temperature_is_best_past_the_threshold(gamma):
+    """X∞ = 2 where δ = γ log 1/γ + (1−γ) log 2/(1−γ): h = 10⁸ is within 1 % of the limit."""
+    delta = gamma * math.log(1 / gamma) + (1 - gamma) * math.log(2 / (1 - gamma))
+    assert spike_temperature(1e8, gamma, 0.99 * delta) < math.inf
+    assert spike_temperature(1e8, gamma, 1.01 * delta) == math.inf
+    limit = (1 - gamma) * math.exp((1.5 * delta + gamma * math.log(gamma)) / (1 - gamma))
+    assert spike_worst_forget_error(1e8, gamma, 1.5 * delta, math.inf) == pytest.approx(
+        limit - 1, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 1.0])
@@ -63,10 +92,25 @@ def test_asymptotic_exponent(alpha):
         assert t == pytest.approx(1 / alpha, rel=2 / (alpha * log_h))
 
 
-def test_fixed_risk_grows_as_the_logarithm():
-    growth = [spike_temperature(10.0**k, 0.1, 0.05) for k in (100, 200)]
-    b = -math.expm1(-0.5)
-    assert growth[1] - growth[0] == pytest.approx(100 * math.log(10) / math.log(2 / b), rel=1e-6)
+@pytest.mark.parametrize("delta", [0.05, 0.23, 0.3, 0.5])
+def test_fixed_risk_grows_as_the_logarithm(delta):
+    """Before and past the turning point, δ = 0.2303 for γ = 0.1; with the error's own constant."""
+    turning = 0.1 * math.log(10)
+    leak = -math.expm1(-10 * delta)
+    if delta > turning:
+        leak = 0.9 * math.exp((delta - turning) / 0.9)
+    slope = math.log(2 / leak)
+    growth = [spike_temperature(10.0**k, 0.1, delta) for k in (100, 200)]
+    assert growth[1] - growth[0] == pytest.approx(100 * math.log(10) / slope, rel=1e-9)
+    for h in (1e4, 1e6):
+        log_r = math.log((1 + 0.1 * (h - 1)) / 0.9)
+        # X instead of its limit, to which it is O(log h/h): t = 2/X·(1 + 1/h) as a vanishes
+        b, rest = worst_leak(0.9 / (1 + 0.1 * (h - 1)), 0.1 + 0.9 / h, 0.9 * (1 - 1 / h), delta)
+        own = math.log(2 / b) - rest / (0.9 * (1 - 1 / h))
+        missing = spike_temperature(h, 0.1, delta) - log_r / own
+        assert missing == pytest.approx(-log_r / (h * own**2), rel=100 / h)
+        limit = math.log(h / 9) / slope
+        assert abs(spike_temperature(h, 0.1, delta) - limit) < 5 * math.log(h) ** 2 / h
 
 
 @pytest.mark.parametrize("gamma", [0.01, 0.1, 0.5])
@@ -107,5 +151,3 @@ def test_wrong_use_is_named():
         optimal_temperature(lambda t: t, lambda t: 1.0, retain_budget=0.5)
     with pytest.raises(AssumptionError, match="temperatures must be"):
         optimal_temperature(lambda t: t, temperatures=(2.0, 1.0))
-    with pytest.raises(AssumptionError, match="h must be above 1"):
-        spike_temperature(1.0, 0.1, 0.1)
