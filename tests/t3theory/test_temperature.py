@@ -23,8 +23,8 @@ from t3theory.temperature import (
 
 
 @pytest.mark.parametrize("h", [2.0, 30.0, 1e4])
-@pytest.mark.parametrize("delta", [1e-4, 1e-2, 0.5])
-@pytest.mark.parametrize("temperature", [1.0, 3.0])
+@pytest.mark.parametrize("delta", [1e-4, 1e-2, 0.5, 1.0])
+@pytest.mark.parametrize("temperature", [1.0, 3.0, math.inf])
 def test_spike_worst_case_against_brute_force(h, delta, temperature):
     """Against a grid of 1.4 million pairs of values, in formulas of its own."""
     gamma = 0.2
