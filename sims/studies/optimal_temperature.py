@@ -18,6 +18,8 @@ from t3theory.temperature import optimal_temperature, spike_temperature, spike_w
 __all__ = ["STUDY"]
 
 _GRID = np.geomspace(1, 16, 81)
+_RANGE = (1.0, 64.0)
+"""Where the worst case's best T is looked for."""
 
 
 def _check(config: Config) -> None:
@@ -45,9 +47,12 @@ def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     n = math.ceil(mixture.size / delta) - 1  # E[δ] ≤ |Z|/(n+1): statement K
     random = [random_of_risk(mixture, delta, generator) for _ in range(draws)]
     learnt = [tabular(draw(mixture, n, generator)) for _ in range(draws)]
-    worst = optimal_temperature(lambda t: spike_worst_forget_error(h, gamma, delta, t))
+    worst = optimal_temperature(
+        lambda t: spike_worst_forget_error(h, gamma, delta, t), temperatures=_RANGE
+    )
     values = {
-        "temperature_predicted": spike_temperature(h, gamma, delta),
+        # Below it the worst case falls with T, and it may be inf: then the end of the range is best.
+        "temperature_predicted": min(spike_temperature(h, gamma, delta), _RANGE[1]),
         "temperature_worst": worst.temperature,
         "forget_error_worst": worst.forget,
         "forget_error_worst_guidance": spike_worst_forget_error(h, gamma, delta),

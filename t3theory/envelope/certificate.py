@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from t3theory._checks import count, nonnegative, positive
 from t3theory._xp import log_sigmoid
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.envelope.atoms import Atoms, Point, log_rest
@@ -16,7 +17,7 @@ from t3theory.envelope.reduction import reduce_atoms
 from t3theory.envelope.search import search
 from t3theory.errors import forget_error, retain_error
 from t3theory.estimator import temper_then_tilt
-from t3theory.exceptions import AssumptionError
+from t3theory.exceptions import AssumptionError, T3Error
 from t3theory.mixture import Mixture
 
 __all__ = ["Certificate", "worst_case"]
@@ -67,7 +68,8 @@ def worst_case(
         tolerance: relative gap at which the search stops.
         nodes: most branchings of the search; a real duality gap may need more.
     Raises:
-        AssumptionError: delta is negative or not finite, the quantity is unknown, T ≤ 0 or s < 0.
+        AssumptionError: delta is negative or not finite, the quantity is unknown, T ≤ 0, s < 0, a
+            tolerance that is not positive, or a fraction of a node.
 
     >>> m = Mixture([1.0, 0.0], [0.0, 1.0], gamma=0.1, reference=[1.0, 1e-3])
     >>> certificate = worst_case(m, delta=0.01, temperature=1.0)
@@ -76,12 +78,9 @@ def worst_case(
     """
     if quantity not in _ERRORS:
         raise AssumptionError("quantity", f"must be one of {', '.join(_ERRORS)}", quantity)
-    if not (isinstance(delta, int | float) and 0 <= delta < math.inf):
-        raise AssumptionError("delta", "must be a finite number of nats ≥ 0", delta)
-    if not 0 < temperature < math.inf:
-        raise AssumptionError("temperature", "must be positive and finite", temperature)
-    if not 0 <= guidance_scale < math.inf:
-        raise AssumptionError("guidance_scale", "must be ≥ 0 and finite", guidance_scale)
+    delta, temperature = nonnegative("delta", delta), positive("temperature", temperature)
+    guidance_scale, nodes = nonnegative("guidance_scale", guidance_scale), count("nodes", nodes, 0)
+    tolerance = positive("tolerance", tolerance)
     mixture = Mixture(
         retain=np.asarray(mixture.retain, np.float64),
         forget=np.asarray(mixture.forget, np.float64),
@@ -108,6 +107,10 @@ def worst_case(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         best, upper = search(dual, tolerance, nodes, cap)
     value, log_odds = attained(best.atoms, best.point)
+    # In float64 the attained value may pass a bound that it meets, but by rounding only.
+    size = float(np.dot(mixture.forget, mixture.retain / mixture.reference))
+    if value > upper * (1 + 1e-9) + 1e-12 * (size if quantity == "forget_error" else 1.0):
+        raise T3Error(f"the bound {upper} is below an attained {quantity} of {value}: a defect")
     return Certificate(value, max(upper, value), np.exp(log_sigmoid(log_odds)), log_odds)
 
 

@@ -1,0 +1,144 @@
+"""What makes the search rigorous and what makes it close: N's interval, signs, single atoms."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+from t3theory import AssumptionError, Mixture
+from t3theory.classifier import excess_risk_of_log_odds
+from t3theory.envelope import worst_case
+from t3theory.envelope.dual import ForgetDual
+from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
+from t3theory.envelope.reduction import reduce_atoms
+
+PURE = Mixture([1.0, 0.0], [0.0, 1.0], 0.1)
+
+
+def normaliser(m, f, temperature, scale):
+    """N(f)/N*, by the definitions."""
+    p = np.asarray(m.probabilities) / np.asarray(m.reference)
+    star = (1 - m.gamma) * np.asarray(m.retain) / np.asarray(m.probabilities)
+    q = np.asarray(m.reference) * p ** (1 / temperature)
+    return float(np.sum(q * f**scale) / np.sum(q * star**scale))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("delta", [1e-4, 0.1, 9.0])
+def test_the_interval_holds_the_ends_that_are_attained(scale, delta):
+    """Disjoint supports: N is largest with all risk on the forget data, least with all on the other."""
+    raised = np.asarray([1.0, -math.expm1(-delta / 0.1)])
+    lowered = np.asarray([math.exp(-delta / 0.9), 0.0])
+    for temperature in (1.0, 2.0):
+        dual = ForgetDual(reduce_atoms(PURE, delta, temperature, scale), delta)
+        for low, high in (normalisers(dual), affordable(dual).span):
+            for f in (raised, lowered, np.asarray([1.0, 0.0])):
+                assert low <= normaliser(PURE, f, temperature, scale) <= high
+
+
+def test_jensens_lower_end_is_attained_where_nothing_else_is_as_sharp():
+    """Many equal retain atoms lowered alike: each may fall far alone, all together may not."""
+    m, delta = Mixture(np.r_[np.full(50, 0.02), 0.0], np.r_[np.zeros(50), 1.0], 0.1), 0.5
+    dual = ForgetDual(reduce_atoms(m, delta, 1.0, 1.0), delta)
+    f = np.r_[np.full(50, math.exp(-delta / 0.9)), 0.0]
+    low = normalisers(dual)[0]
+    assert 0.999 <= low / normaliser(m, f, 1.0, 1.0) <= 1
+
+
+def test_normalisers_too_small_for_float64_are_left_to_the_bound_known_beforehand():
+    """δ/(1−γ) = 1,000: N can be e^−1000, and so f = 0 all but."""
+    dual = ForgetDual(reduce_atoms(PURE, 900.0, 1.0, 1.0), 900.0)
+    assert normalisers(dual)[0] == LEAST_NORMALISER
+    found = worst_case(PURE, 900.0, 2.0, "retain_error")
+    assert found.upper == math.inf
+    assert found.lower > 700  # float64 has no smaller N than e^−745
+    # every law's forget error is below that of all mass on the forget atom, and this one's is near
+    assert 0.999 < worst_case(PURE, 900.0, 2.0).lower <= worst_case(PURE, 900.0, 2.0).upper
+    assert worst_case(PURE, 900.0, 2.0).upper == pytest.approx(1.0, rel=1e-9)
+
+
+CLOSES = {
+    # δ, T, s, quantity
+    "one atom decides N": (
+        Mixture([1e-4, 0.9998, 1e-4], [1e-19, 0.9999, 1e-4], 0.5, [1e-5, 1e5, 1e3]),
+        (1e-3, 1.0, 1.0, "forget_error"),
+    ),
+    "f* = 0 and s > 1, retain": (PURE, (1e-4, 8.0, 2.0, "retain_error")),
+    "f* = 0 and s > 1, forget": (
+        Mixture([1.0, 0.0], [0.4798, 0.5202], 0.02, [0.2022, 0.9924]),
+        (8.6e-4, 2.0, 2.0, "forget_error"),
+    ),
+    "one retain atom": (
+        Mixture([1.0, 0.0], [0.85, 0.15], 0.5, [0.11, 0.37]),
+        (1e-5, 1.0, 1.0, "retain_error"),
+    ),
+    "log f far below float64": (
+        Mixture(np.full(1000, 1e-3), np.arange(1.0, 1001) / 500500, 0.1),
+        (1.0, 1.0, 1.0, "retain_error"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLOSES)
+def test_closes_where_it_might_not(name):
+    m, (delta, temperature, scale, quantity) = CLOSES[name]
+    found = worst_case(m, delta, temperature, quantity, guidance_scale=scale)
+    assert 0 < found.lower <= found.upper
+    assert found.gap < 1e-3
+    assert float(excess_risk_of_log_odds(m, found.log_odds)) <= delta
+
+
+def test_one_atom_leaves_nothing_to_err_on():
+    for quantity in ("forget_error", "retain_error"):
+        found = worst_case(Mixture([1.0, 0.0], [1.0, 0.0], 0.1), 0.5, 1.0, quantity)
+        assert found.lower == found.upper == 0
+
+
+def test_guidance_with_a_scale_can_exceed_b():
+    """B is a bound at s = 1 only: p̂ ∝ p f² is wrong for the Bayes classifier already."""
+    m = Mixture([0.7, 0.3], [0.2, 0.8], 0.5)
+    assert worst_case(m, 1e-4, 1.0, "retain_error", guidance_scale=2.0).lower > 10 * 1e-4 / 0.5
+
+
+@pytest.mark.parametrize("seed", [5, 9, 33])
+def test_a_weights_own_logarithm_counts_as_rounding(seed):
+    """At T = 1e-3 weights are exp of thousands: the witness's error in 50 digits is below `upper`."""
+    rng = np.random.default_rng(seed)
+    retain, forget, reference = (rng.dirichlet(np.ones(4)) for _ in range(3))
+    m = Mixture(retain, forget, 0.1, reference)
+    found = worst_case(m, 1e-3, 1e-3)
+    with mpmath.workdps(50):
+        columns = zip(m.retain, m.forget, m.reference, found.log_odds, strict=True)
+        rows = [[mpmath.mpf(float(x)) for x in row] for row in columns]
+        gamma = mpmath.mpf(m.gamma)
+        densities = [((1 - gamma) * r + gamma * f) / u for r, f, u, _ in rows]
+        tilted = [p**1000 / (1 + mpmath.exp(-x[3])) for p, x in zip(densities, rows, strict=True)]
+        total = sum(q * x[2] for q, x in zip(tilted, rows, strict=True))
+        error = sum(
+            f * abs(r / u - q / total) for q, (r, f, u, _) in zip(tilted, rows, strict=True)
+        )
+        assert error <= found.upper
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"delta": -1e-9},
+        {"delta": math.nan},
+        {"delta": math.inf},
+        {"temperature": 0.0},
+        {"temperature": "a"},
+        {"guidance_scale": -1.0},
+        {"tolerance": math.nan},
+        {"tolerance": 0.0},
+        {"nodes": 1.5},
+        {"nodes": -1},
+    ],
+)
+def test_wrong_numbers_are_named(wrong):
+    with pytest.raises(AssumptionError, match=next(iter(wrong))):
+        worst_case(PURE, **({"delta": 0.1} | wrong))
+    assert worst_case(PURE, np.float32(0.1)).gap < 1e-3
