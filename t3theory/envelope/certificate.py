@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,9 @@ Vector = NDArray[np.float64]
 _ERRORS = {"forget_error": forget_error, "retain_error": retain_error}
 
 
-class Certificate(NamedTuple):
-    """lower ≤ sup {error(f) : δ(f) ≤ δ} ≤ upper.
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """lower ≤ sup {error(f) : δ(f) ≤ δ} ≤ upper; unpacks as lower, upper, witness.
 
     Args:
         lower: the error of the classifier with `log_odds`, whose excess risk is ≤ δ.
@@ -41,6 +44,9 @@ class Certificate(NamedTuple):
     upper: float
     witness: Vector
     log_odds: Vector
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.lower, self.upper, self.witness))
 
     @property
     def gap(self) -> float:
