@@ -156,7 +156,7 @@ def comparison() -> None:
             wall = time.perf_counter() - start
             verdict = "inside" if value >= lower * (1 - NEAR) else "less"
             verdict = verdict if value <= upper * (1 + NEAR) else "ABOVE"
-            cells.append(f"{value:.7g} ({verdict}), {wall / ours:.0f}×")
+            cells.append(f"{value:.7g} ({verdict}), {wall / ours:.2g}×")
         cells += ["–"] * (2 - len(cells))
         print(
             f"| {n} | {t:g} | {quantity} | [{lower:.7g}, {upper:.7g}], {ours:.4f} | "
