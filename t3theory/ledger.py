@@ -150,9 +150,9 @@ _STATEMENTS = (
         "J",
         "Choice of temperature",
         "T* = argmin_T of a bound or of the envelope under a retain budget; on the spike family "
-        "T* = log r/log t, 2aXt² + (h−2)(a+X)t = 2(h−1), X = b e^{δ₂/c}, and T* = ∞ where t ≤ 1. "
-        "As h → ∞ at fixed δ, T* ~ log h/log(2/X∞), or ∞ where X∞ > 2; along δ = γh^{−α}, "
-        "T* → 1/min(α,1).",
+        "T* = max(1, log r/log t), 2aXt² + (h−2)(a+X)t = 2(h−1), X = b e^{δ₂/c}, and T* = ∞ where "
+        "t ≤ 1. As h → ∞ at fixed δ, X → X∞ and T* ~ log h/log(2/X∞), ∞ if X∞ > 2; along "
+        "δ = γh^{−α}, T* → 1/min(α,1).",
         (
             "t3theory.temperature.optimal_temperature",
             "t3theory.temperature.spike_temperature",

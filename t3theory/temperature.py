@@ -165,7 +165,7 @@ def spike_temperature(h: float, gamma: float, excess_risk: float) -> float:
 
     With a, b, f₀ and r as in docs/theory.md, t > 0 is the root of
     2ab t² + (h−2)(a f₀ + b) t = 2(h−1) f₀, exactly. T* = inf where t ≤ 1, so that the worst case
-    falls with every T: for large h where δ > γ log 1/γ + (1−γ) log 2/(1−γ). T* → 1 as δ → 0;
+    falls with every T: for large h where δ > γ log(1/γ) + (1−γ) log(2/(1−γ)). T* → 1 as δ → 0;
     along δ = γh^{−α} it tends to 1/min(α, 1).
 
     >>> round(spike_temperature(1e200, 0.1, 0.1 * 1e200 ** -0.5), 2)

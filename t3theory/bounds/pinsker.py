@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 
 from t3theory._checks import nonnegative, number, probability
-from t3theory._xp import Array, logsumexp, namespace
+from t3theory._xp import Array, logsumexp, namespace, require
 from t3theory.classifier import bayes_log_odds
+from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
 __all__ = ["exp_or_inf", "gap_bound", "kl_inverse", "local_pinsker", "weighted_gap_bound"]
@@ -56,7 +57,11 @@ def weighted_gap_bound(mixture: Mixture, log_weight: Array, excess_risk: float) 
         return 0.0
     xp = namespace(log_weight)
     log_p = mixture.log_probabilities
+    if log_weight.shape != log_p.shape:
+        wanted = f"must have shape {tuple(log_p.shape)}"
+        raise AssumptionError("log_weight", wanted, tuple(log_weight.shape))
     log_w = xp.where(log_p > -xp.inf, log_weight, xp.full_like(log_weight, -xp.inf))
+    require(~xp.isnan(log_w), "log_weight", "must be a number", log_w)
     odds = bayes_log_odds(mixture)
     # log f*(1−f*) = −|x| − 2 log(1 + e^{−|x|}), x the log-odds
     log_variance = -xp.abs(odds) - 2 * xp.log1p(xp.exp(-xp.abs(odds)))

@@ -73,7 +73,7 @@ def test_best_temperature_against_a_fine_grid(gamma, delta):
 
 @pytest.mark.parametrize("gamma", [0.01, 0.1, 0.5])
 def test_no_temperature_is_best_past_the_threshold(gamma):
-    """X∞ = 2 where δ = γ log 1/γ + (1−γ) log 2/(1−γ): h = 10⁸ is within 1 % of the limit."""
+    """X∞ = 2 where δ = γ log(1/γ) + (1−γ) log(2/(1−γ)): h = 10⁸ is within 1 % of the limit."""
     delta = gamma * math.log(1 / gamma) + (1 - gamma) * math.log(2 / (1 - gamma))
     assert spike_temperature(1e8, gamma, 0.99 * delta) < math.inf
     assert spike_temperature(1e8, gamma, 1.01 * delta) == math.inf

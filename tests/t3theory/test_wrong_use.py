@@ -60,6 +60,10 @@ TABLE: dict[str, tuple[Call, tuple[object, ...]]] = {
     "overlap gap_bound": (lambda x: gap_bound(x, 0.1), PROBABILITY),
     "excess_risk gap_bound": (lambda x: gap_bound(0.1, x), NONNEGATIVE),
     "excess_risk weighted": (lambda x: weighted_gap_bound(M.joint, np.zeros(4), x), NONNEGATIVE),
+    "log_weight weighted": (
+        lambda x: weighted_gap_bound(M.joint, x, 0.1),
+        (np.full(4, NAN), np.zeros(3), np.zeros((2, 2))),
+    ),
     "a kl_inverse": (lambda x: kl_inverse(x, 0.1), PROBABILITY),
     "k kl_inverse": (lambda x: kl_inverse(0.1, x), (-1.0, NAN, "0")),
     "h instance": (lambda x: necessity_instance(x, 0.1, 0.1), POSITIVE),
