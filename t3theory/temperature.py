@@ -174,9 +174,9 @@ def spike_temperature(h: float, gamma: float, excess_risk: float) -> float:
     inf
     """
     log_r, least, (on, off) = _spike(h, gamma, excess_risk)
-    # over 2(h−1), so that nothing overflows
+    # over 2(h−1), so that nothing overflows; hypot, since the square of b may underflow
     curve, slope = least * on / (h - 1), (h - 2) / (h - 1) * (least * off + on) / 2
-    root = math.sqrt(slope**2 + 4 * curve * off)
+    root = math.hypot(slope, 2 * math.sqrt(curve * off))
     if slope > 0:
         t = 2 * off / (slope + root)
     else:

@@ -71,6 +71,18 @@ def test_best_temperature_against_a_fine_grid(gamma, delta):
             assert spike_worst_forget_error(h, gamma, delta, before) > at * (1 + 1e-7)
 
 
+@pytest.mark.parametrize("h", [1 + 1e-15, 2.0, 1e150, 1e307])
+@pytest.mark.parametrize("gamma", [5e-324, 1e-16, 0.5, 1 - 1e-9])
+def test_best_temperature_at_the_ends_of_the_floats(h, gamma):
+    for delta in (0.0, 5e-324, 1e-300, 1e-16, 0.1, 36.0, 1e308):
+        best = spike_temperature(h, gamma, delta)
+        near = (1.0, 0.99 * best, 1.01 * best, math.inf)
+        values = [spike_worst_forget_error(h, gamma, delta, max(t, 1.0)) for t in near]
+        # an error below 1e-14 is rounding of a density of 1
+        at = spike_worst_forget_error(h, gamma, delta, best)
+        assert 0 <= at <= min(values) * (1 + 1e-9) + 1e-14
+
+
 @pytest.mark.parametrize("gamma", [0.01, 0.1, 0.5])
 def test_no_temperature_is_best_past_the_threshold(gamma):
     """X∞ = 2 where δ = γ log(1/γ) + (1−γ) log(2/(1−γ)): h = 10⁸ is within 1 % of the limit."""
