@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from t3theory.mixture import Mixture
 __all__ = ["Assessment", "assess", "read_instance"]
 
 _REQUIRED = ("retain", "forget", "gamma", "classifier")
+_SINGLE = b"\x93NUMPY"
+"""How a file of one array begins."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class Assessment:
 
     Args:
         excess_risk: δ(f) in nats.
+        powered_risk: δ(f^s) in nats, which is what the bounds are made of; δ(f) at s = 1.
         errors: the true values.
         bounds: every bound that applies.
-        worst_cases: the largest error of any classifier with the same excess risk; none where
+        worst_cases: the largest error of p^{1/T} g^s for any g with δ(g) ≤ δ(f); none where
             that is infinite.
     """
 
     excess_risk: float
+    powered_risk: float
     errors: dict[str, float]
     bounds: tuple[Bound, ...]
     worst_cases: dict[str, Certificate]
@@ -71,7 +75,9 @@ def assess(
         for quantity in errors
         if np.isfinite(delta)
     }
-    return Assessment(delta, errors, evaluate(mixture, f, temperature, guidance_scale), worst)
+    powered = delta if guidance_scale == 1 else float(excess_risk(mixture, f**guidance_scale))
+    bounds = evaluate(mixture, f, temperature, guidance_scale)
+    return Assessment(delta, powered, errors, bounds, worst)
 
 
 def read_instance(file: str | Path) -> tuple[Mixture, NDArray[np.float64]]:
@@ -111,14 +117,50 @@ def read_instance(file: str | Path) -> tuple[Mixture, NDArray[np.float64]]:
 
 def _numbers(path: Path) -> dict[str, NDArray[np.float64]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: expected an .npz archive, got a single array")
-            return {name: np.asarray(archive[name], dtype=np.float64) for name in archive.files}
+        with path.open("rb") as stream:
+            return _numbers_of(stream)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _numbers_of(stream: BinaryIO) -> dict[str, NDArray[np.float64]]:
+    start = stream.read(len(_SINGLE))
+    stream.seek(0)
+    if not start.startswith(b"PK"):
+        got = "a single array" if start == _SINGLE else "a file of another kind"
+        raise InputError(f"expected an .npz archive, got {got}")
+    name = ""
+    found: dict[str, NDArray[np.float64]] = {}
+    try:
+        with np.load(stream, allow_pickle=False) as archive:
+            for name in archive.files:
+                found[name] = _widened(name, archive[name])
     except InputError:
         raise
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        # NumPy answers what is no archive by recommending pickle.
-        said = str(error).partition("If you trust")[0].splitlines()
+    # What a damaged archive makes zipfile, zlib, struct, tokenize and NumPy raise is no closed list.
+    except Exception as error:
+        said = str(error).splitlines()
         reason = said[0].strip() if said else type(error).__name__
-        raise InputError(f"{path}: expected an .npz archive of numbers; {reason}") from error
+        if reason.startswith("Object arrays"):  # NumPy recommends pickle
+            reason = "expected real numbers, got dtype object"
+        place = f"{name}: " if name else ""
+        raise InputError(f"{place}cannot be read; {reason}") from error
+    return found
+
+
+def _widened(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    """As float64; a law of fewer digits, which sums to 1 within those, is normalised again."""
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{name}: expected real numbers, got dtype {values.dtype}")
+    wide = values.astype(np.float64)
+    if name not in ("retain", "forget") or values.dtype.kind != "f":
+        return wide
+    eps = float(np.finfo(values.dtype).eps)
+    total, tolerance = float(wide.sum()), max(wide.size, 16) * eps
+    if eps <= np.finfo(np.float64).eps or not np.isfinite(total):
+        return wide  # the mixture's own check is as strict
+    if abs(total - 1) > tolerance:
+        raise InputError(f"{name} must sum to 1 within {tolerance:.1e}, got {total}")
+    return wide / total

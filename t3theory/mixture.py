@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -65,6 +66,10 @@ class Mixture:
                 )
             ok = (reference > 0) & xp.isfinite(reference)
             require(ok, "reference", "must be positive and finite", reference)
+            # In logarithms, as the density itself would overflow.
+            log_density = log(xp.maximum(retain, forget)) - xp.log(reference)
+            ok = log_density < math.log(float(xp.finfo(retain.dtype).max))
+            require(ok, "reference", "must leave the densities P_r/μ and P_f/μ finite", reference)
         for name, value in (("retain", retain), ("forget", forget), ("reference", reference)):
             object.__setattr__(self, name, value)
 

@@ -37,22 +37,35 @@ def bounds(file: Path, temperature: float = 2.0, guidance_scale: float = 1.0) ->
     console.print(
         f"n = {mixture.size}, γ = {mixture.gamma:.6g}, T = {temperature:.6g}, "
         f"s = {guidance_scale:.6g}; ‖p_f‖∞ = {float(mixture.forget_density_sup):.6g}; "
-        f"excess risk δ = {found.excess_risk:.6g} nats"
+        + _risks(found, guidance_scale)
     )
     for quantity in found.errors:
-        console.print(_table(found, quantity))
+        console.print(_table(found, quantity, guidance_scale))
     shown = ["I"] if found.worst_cases else []
     for letter in sorted({bound.letter for bound in found.bounds}.union(shown)):
         statement = LEDGER[letter]
         console.print(Text.assemble((statement.proof, "bold"), ": ", statement.text))
 
 
-def _table(found: Assessment, quantity: str) -> Table:
+def _risks(found: Assessment, scale: float) -> str:
+    """The worst case goes by the risk of f, the bounds by that of f^s: two numbers if s ≠ 1."""
+    if scale == 1:
+        return f"excess risk δ = {found.excess_risk:.6g} nats"
+    return (
+        f"excess risk δ(f) = {found.excess_risk:.6g} nats (worst case), "
+        f"δ(f^s) = {found.powered_risk:.6g} nats (bounds)"
+    )
+
+
+def _table(found: Assessment, quantity: str, scale: float) -> Table:
     """True error first, then the worst case of its risk, then the bounds, tightest first."""
     from rich.table import Table
 
     true = found.errors[quantity]
-    table = Table(title=f"{quantity.replace('_', ' ')} ({_UNITS[quantity]})", title_justify="left")
+    title = f"{quantity.replace('_', ' ')} ({_UNITS[quantity]})"
+    if scale != 1:
+        title += ": I by δ(f), bounds by δ(f^s)"
+    table = Table(title=title, title_justify="left")
     for name, side in (
         ("statement", "left"),
         ("", "left"),
@@ -62,9 +75,10 @@ def _table(found: Assessment, quantity: str) -> Table:
         table.add_column(name, justify=side)  # type: ignore[arg-type]
     table.add_row("true error", "=", f"{true:.6g}", "1")
     if quantity in found.worst_cases:
+        risk = "this risk" if scale == 1 else "δ(f)"
         worst = found.worst_cases[quantity]
         table.add_row(
-            "I worst case of this risk", "≤", f"{worst.upper:.6g}", _ratio(worst.upper, true)
+            f"I worst case of {risk}", "≤", f"{worst.upper:.6g}", _ratio(worst.upper, true)
         )
         table.add_row(
             "  attained by a classifier", "≥", f"{worst.lower:.6g}", _ratio(worst.lower, true)

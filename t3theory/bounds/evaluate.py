@@ -50,7 +50,7 @@ def evaluate(
         log_odds = log_f - log1mexp(log_f)
     delta = float(excess_risk_of_log_odds(mixture, log_odds))
     terms = Terms(mixture, delta, temperature, log_f)
-    if terms.normaliser == 0:
+    if terms.log_normaliser == -math.inf:
         raise AssumptionError("f", "must be positive somewhere that P > 0", 0.0)
     found: list[Bound] = []
     if temperature == 1:
@@ -63,7 +63,9 @@ def evaluate(
 def guarantee(mixture: Mixture, excess_risk: float, temperature: float = 1.0) -> tuple[Bound, ...]:
     """Every upper bound on RE_T and FE_T that holds for all classifiers with δ(f) ≤ δ.
 
-    All of them increase with δ, so an upper confidence bound on it may stand in its place.
+    The statements increase with δ, so an upper confidence bound on it may stand in its place. So
+    do the values, but for Q's "split", which is computed to 0.2 % from above: it holds for every
+    δ' ≤ δ all the same, and may fall by so much where δ rises.
 
     >>> m = Mixture(retain=[0.5, 0.5], forget=[0.0, 1.0], gamma=0.5)
     >>> {b.letter for b in guarantee(m, 0.01, temperature=2.0)} == {"G", "H", "Q"}

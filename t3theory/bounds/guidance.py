@@ -64,7 +64,7 @@ def guidance_bounds(terms: Terms) -> tuple[Bound, ...]:
         value = fast_rate(sup, terms.gap, terms.retain_on_forget, floor)
         named = fast | {"normaliser_floor": floor}
         found.append(Bound("E", "forget_error", "upper", value, named, "a priori"))
-    if terms.normaliser is not None:
+    if terms.normaliser:  # neither unknown nor below the floats, where it says nothing
         value = fast_rate(sup, terms.gap, terms.retain_on_forget, terms.normaliser)
         named = fast | {"normaliser": terms.normaliser}
         found.append(Bound("E", "forget_error", "upper", value, named, "known normaliser", True))

@@ -177,7 +177,7 @@ def retain_bounds(terms: Terms) -> tuple[Bound, ...]:
 
 
 def retain_weight_bound(terms: Terms) -> float:
-    """E_P[(f − f*) W] ≤ E_P[|W||f − f*|], W = p^{1/T−1}/N* − 1/(1−γ), through D; 0 at T = 1."""
+    """E_P[W|f − f*|], W = |p^{1/T−1}/N* − 1/(1−γ)|, through D; 0 at T = 1."""
     if terms.temperature == 1:
         return 0.0
     mixture = terms.mixture

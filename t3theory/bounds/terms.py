@@ -21,7 +21,7 @@ _ROUNDING = 1e-13
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """What is known: a mixture, an excess risk, a temperature T ≥ 1, perhaps the classifier.
+    """What is known: a mixture, an excess risk, a temperature T > 0, perhaps the classifier.
 
     Args:
         excess_risk: δ, nats.
@@ -81,11 +81,16 @@ class Terms:
         return math.exp(self.log_oracle_normaliser)
 
     @cached_property
-    def normaliser(self) -> float | None:
-        """N̂ = Σ q f, where the classifier is known."""
+    def log_normaliser(self) -> float | None:
+        """log N̂, N̂ = Σ q f, where the classifier is known; −inf only where q f = 0 throughout."""
         if self.log_f is None:
             return None
-        return math.exp(float(logsumexp(self.log_tempered + self.log_f)))
+        return float(logsumexp(self.log_tempered + self.log_f))
+
+    @cached_property
+    def normaliser(self) -> float | None:
+        """N̂, where the classifier is known; 0 where it underflows."""
+        return None if self.log_normaliser is None else math.exp(self.log_normaliser)
 
     @cached_property
     def holder_gap(self) -> float:

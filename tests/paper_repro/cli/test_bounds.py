@@ -84,7 +84,17 @@ def test_a_mistake_is_one_line_that_names_the_file(tmp_path, capsys, change, sai
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", [["--temperature", "0"], ["--guidance_scale", "-1"]])
+@pytest.mark.parametrize("option", [["--temperature", "0"], ["--guidance-scale", "-1"]])
 def test_a_wrong_option_is_named(capsys, option):
     assert main(["bounds", str(EXAMPLE), *option]) == 2
-    assert option[0].strip("-") in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "unrecognized" not in err
+    assert option[0].strip("-").replace("-", "_") in err
+
+
+def test_with_a_scale_each_number_says_whose_risk_it_goes_by(capsys):
+    assert main(["bounds", str(EXAMPLE), "--guidance-scale", "2"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"δ\(f\) = \S+ nats \(worst case\), δ\(f\^s\) = \S+ nats \(bounds\)", out)
+    assert "I worst case of δ(f)" in out
+    assert "bounds by δ(f^s)" in out

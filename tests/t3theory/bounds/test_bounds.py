@@ -170,7 +170,7 @@ ATTAINED = [
 
 
 @pytest.mark.parametrize(("letter", "variant", "make", "temperature", "least"), ATTAINED)
-def test_sharp_and_one_percent_less_is_false(letter, variant, make, temperature, least):
+def test_sharp_and_two_percent_less_is_false(letter, variant, make, temperature, least):
     mixture, f = make()
     errors = true_errors(mixture, f, temperature)
     (bound,) = (

@@ -96,3 +96,20 @@ def test_bayes_classifier_is_silent_and_right(seed, gamma):
     want = np.where(r + q > 0, (1 - g) * r / np.where(r + q > 0, (1 - g) * r + g * q, 1), 0.5)
     # log-odds up to 700 are rounded at 1e-13
     assert np.asarray(bayes_classifier(m)) == pytest.approx(want.astype(float), rel=2e-13)
+
+
+@pytest.mark.parametrize(
+    ("f", "scale"), [([1e-4, 1e-4], 100.0), ([1e-150, 1e-150], 7.0), ([1e-4, 1e-5], 100.0)]
+)
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_a_normaliser_below_the_floats_is_no_zero(f, scale, temperature):
+    """f^s = 1e-400 and less is positive all the same: every bound holds of the estimate."""
+    m = Mixture([0.5, 0.5], [0.0, 1.0], 0.5)
+    # what f^s is proportional to gives the same estimate
+    true = exact(m, (np.asarray(f) / f[0]) ** scale, temperature)
+    found = evaluate(m, f, temperature, scale)
+    assert {"G", "H", "Q"} <= {b.letter for b in found}
+    for b in found:
+        error = float(true[b.quantity.removesuffix("_error")])
+        high, low = (b.value, error) if b.direction == "upper" else (error, b.value)
+        assert low <= high * (1 + 1e-9), b
