@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, target
+from hypothesis import given
 from strategies import instances
 
 from t3theory import AssumptionError, Mixture, bayes_classifier, excess_risk, overlap
@@ -67,18 +67,6 @@ def test_every_bound_holds(instance):
     for bound in evaluate(mixture, f, temperature):
         assert not math.isnan(bound.value), bound
         assert ratio_of(bound, errors[bound.quantity], mixture, delta) <= 1, (bound, errors)
-
-
-@given(instances(max_atoms=6, tiny=False))
-def test_search_for_the_largest_ratio_finds_none_above_one(instance):
-    mixture, f, temperature = instance
-    delta = float(excess_risk(mixture, f))
-    errors = true_errors(mixture, f, temperature)
-    for bound in evaluate(mixture, f, temperature):
-        ratio = ratio_of(bound, errors[bound.quantity], mixture, delta)
-        if bound.letter in "CEH":
-            target(ratio, label=f"{bound.letter} {bound.variant}")
-        assert ratio <= 1
 
 
 def spread(size: float = 1e-6) -> tuple[Mixture, np.ndarray]:
