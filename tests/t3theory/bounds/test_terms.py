@@ -20,6 +20,7 @@ from t3theory.bounds.pinsker import (
     local_pinsker,
     weighted_gap_bound,
 )
+from t3theory.bounds.tempered import _over_means
 from t3theory.bounds.terms import Terms
 
 mpmath.mp.dps = 50
@@ -233,3 +234,26 @@ def test_exponential_saturates():
     assert exp_or_inf(-800.0) == 0.0
     assert exp_or_inf(709.5) == exp_or_inf(1e6) == math.inf
     assert exp_or_inf(708.9) < math.inf
+
+
+def test_the_floor_of_the_normaliser_allows_for_rounding():
+    """At δ = 0 it is N* itself, of which float64's exponentials lose 2e-14 here."""
+    rng = np.random.default_rng(2877)
+    n, width = int(rng.integers(2, 40)), 10 ** rng.uniform(-1, 2)
+    retain, forget, reference = (np.exp(rng.normal(0, width, n)) for _ in range(3))
+    m = Mixture(retain / retain.sum(), forget / forget.sum(), 1e-6, reference)
+    exact = mpmath.mpf(0)
+    for columns in zip(m.retain, m.forget, m.reference, strict=True):
+        r, f, u = (mpmath.mpf(float(x)) for x in columns)
+        p = (1 - mpmath.mpf(m.gamma)) * r + mpmath.mpf(m.gamma) * f
+        exact += u * (p / u) ** (mpmath.mpf(1) / 8) * (1 - mpmath.mpf(m.gamma)) * r / p
+    floor = Terms(m, 0.0, 8.0).normaliser_floor
+    assert 1 - 1e-12 < floor / exact <= 1
+
+
+def test_cells_of_means_cost_half_a_percent_where_the_largest_lies_inside():
+    """Square 1, cross 0, other 0.1, rise 0.5: φ peaks inside [0, 1], the second part rises."""
+    m = np.linspace(0, 1, 200_001)
+    phi = 1 + 2 * m * 0.5 * (1 - m) + 0.1 * m**2
+    true = float(np.max(np.sqrt(2 * phi * 0.1) + 0.1 * (1 + m)))
+    assert 1 <= _over_means((1.0, 0.0, 0.1, 0.5), 1.0, 1.0, 0.1) / true < 1.006
