@@ -3,7 +3,8 @@
     python docs/tables.py
 
 A table stands between `<!-- name -->` and `<!-- /name -->`: `costs RESULTS` for the seconds of a
-run, `benchmarks` for their list, the name of a file in `paper_repro/results/` for its methods.
+run, `benchmarks` for their list, the name of a file in `paper_repro/results/` for its methods,
+with that of one of the report's other tables before it for this.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from figures.statistics import group
-from paper_repro.report.tables import method_rows, to_markdown
+from paper_repro.report.tables import TABLES, fill
+from paper_repro.report.text import markdown, to_markdown
 from paper_repro.results import read_results
 from sims import studies as studies_of
 from t3theory.records import atomic_path, config_hash
@@ -25,13 +27,6 @@ RESULTS = ROOT / "paper_repro" / "results"
 BLOCK = re.compile(r"<!-- (?P<name>[\w -]+) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
 
 Records = Sequence[Mapping[str, Any]]
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells, the first of them headings, numbers on the right."""
-    first, *rest = rows
-    rule = ["---", *["--:"] * (len(first) - 1)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in (first, rule, *rest))
 
 
 def costs(records: Records) -> str:
@@ -83,7 +78,10 @@ def table(name: str) -> str:
     if which == "benchmarks":
         return benchmarks()
     records = read_results(RESULTS / f"{which}.jsonl")
-    return costs(records) if what == "costs" else to_markdown(method_rows(records))
+    if what == "costs":
+        return costs(records)
+    filled = fill(next(t for t in TABLES if t.name == (what or "methods")), records)
+    return to_markdown(filled) if filled else "Not measured.\n"
 
 
 def rewritten(text: str) -> str:

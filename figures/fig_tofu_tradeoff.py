@@ -53,7 +53,8 @@ def build(records: Records) -> Figure:
         axes.set_xlabel("model utility")
         axes.set_ylabel("forget quality, log$_{10}$ p")
         centres = {m: (mean(x).value, mean(y).value) for m, (x, y) in points.items()}
-        style.label_curves(axes, [(*at, NAMES[m], colour_of(m)) for m, at in centres.items()])
+        labels = [(*at, NAMES[m], colour_of(m)) for m, at in centres.items()]
+        style.label_curves(axes, labels, column=1.05)
     return fig
 
 

@@ -153,13 +153,21 @@ def finish(axes: Axes, labels: Sequence[tuple[float, float, str, str]], share: f
     label_curves(axes, labels)
 
 
+_LEADER = {"arrowstyle": "-", "linewidth": 0.4, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0}
+
+
 def label_curves(
-    axes: Axes, labels: Sequence[tuple[float, float, str, str]], size: float = 6.5
+    axes: Axes,
+    labels: Sequence[tuple[float, float, str, str]],
+    size: float = 6.5,
+    column: float | None = None,
 ) -> None:
     """Text at the ends of curves, moved apart vertically where it would overlap.
 
     Args:
         labels: (x, y, text, colour) with the point the text belongs to, in data coordinates.
+        column: where all texts stand, as a share of the axes' width, each led to by a thin line;
+            None: each beside its point.
     """
     axes.figure.canvas.draw()  # settles the layout, so that points become pixels for good
     step = size * 1.15 * axes.figure.dpi / 72
@@ -172,8 +180,9 @@ def label_curves(
         axes.annotate(
             text,
             (x, y),
-            xytext=(4, (height - pixel) * 72 / axes.figure.dpi),
-            textcoords="offset points",
+            xytext=(4 if column is None else column, (height - pixel) * 72 / axes.figure.dpi),
+            textcoords=("offset points" if column is None else "axes fraction", "offset points"),
+            arrowprops=None if column is None else _LEADER | {"color": colour},
             color=colour,
             fontsize=size,
             va="center",

@@ -189,10 +189,12 @@ def greedy_answers(
     batch_size: int = 32,
     max_new_tokens: int = 200,
     message: str | None = None,
+    min_new_tokens: int = 0,
 ) -> list[str]:
     """The model's greedy answer to each question, in order, without special tokens, stripped.
 
-    A row ends at its end-of-sequence token or after `max_new_tokens`.
+    A row ends at its end-of-sequence token, which is not said before `min_new_tokens`, or after
+    `max_new_tokens`.
 
     Raises:
         AssumptionError: `batch_size` or `max_new_tokens` is below 1.
@@ -207,14 +209,24 @@ def greedy_answers(
     batches = list(length_sorted_batches(prompts, batch_size))
     with _evaluating(model):
         parts = [
-            _generate(model, tokenizer, [prompts[i].input_ids for i in batch], pad, max_new_tokens)
+            _generate(
+                model,
+                tokenizer,
+                [prompts[i].input_ids for i in batch],
+                pad,
+                (min_new_tokens, max_new_tokens),
+            )
             for batch in _tracked(processes.share(batches), message)
         ]
     return _in_order(batches, processes.merge(parts))
 
 
 def _generate(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], pad: int, new_tokens: int
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    pad: int,
+    new_tokens: tuple[int, int],
 ) -> list[str]:
     ids, mask = _pad_left(prompts, pad)
     output = model.generate(
@@ -222,7 +234,8 @@ def _generate(
         attention_mask=mask.to(model.device),
         do_sample=False,
         num_beams=1,
-        max_new_tokens=new_tokens,
+        min_new_tokens=new_tokens[0] or None,
+        max_new_tokens=new_tokens[1],
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=pad,
     )

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from llm.experiment import ExperimentConfig
 from llm.scoring import greedy_answers
 from llm.stages.files import about, load_data
@@ -20,7 +18,7 @@ from t3theory.records import Stopwatch, make_record, write_records
 __all__ = ["evaluate_method"]
 
 DECODED = 16
-"""Rows and tokens of the batch whose decoding is timed."""
+"""Answers of the batch whose decoding is timed, and tokens of each."""
 
 RECORDS = "records.jsonl"
 """The file in an evaluation's folder that is written last."""
@@ -48,8 +46,8 @@ def evaluate_method(
         retain_logs: folder of the retain model's evaluation; the retain model itself needs none
             (its forget quality against itself is 1 by definition).
 
-    records.jsonl holds one record of kind "llm.evaluation"; its `timings` hold the decoding speed
-    and, on a GPU, the peak of memory since the process began.
+    records.jsonl holds one record of kind "llm.evaluation"; its `timings` hold the speed of
+    greedy decoding, `tokens_per_second`.
     """
     data, out, clock = load_data(config, source), Path(out), Stopwatch()
     decoded = load_method(config, data, method, model, heads, tuning)
@@ -75,13 +73,12 @@ def evaluate_method(
 
 
 def _speed(model: Any, tokenizer: Any, data: TofuData) -> dict[str, float]:
-    """Seconds of one batch of greedy answers of `DECODED` tokens at most; bytes on a GPU."""
+    """Tokens a second of one batch of greedy answers, all of the same length, prompts included."""
     questions, watch = [row["question"] for row in data.forget[:DECODED]], Stopwatch()
-    greedy_answers(model, tokenizer, questions, DECODED, DECODED)
-    found = {"decode": watch.seconds}
-    if torch.cuda.is_available():
-        found["peak_bytes"] = float(torch.cuda.max_memory_allocated())
-    return found
+    greedy_answers(
+        model, tokenizer, questions, DECODED, max_new_tokens=DECODED, min_new_tokens=DECODED
+    )
+    return {"tokens_per_second": len(questions) * DECODED / watch.seconds}
 
 
 _NAMES = {

@@ -47,7 +47,8 @@ def load_method(
     if method in TILTS:
         adapter = Path(given(heads, "heads", method)) / stop_name(setting["stop"])
         head = T3ForCausalLM.from_pretrained(adapter, base=found).head
-        trained = sum(p.numel() for p in head.parameters())
+        unused = setting["guidance_scale"] == 0  # tempering alone: whatever the head says
+        trained = 0 if unused else sum(p.numel() for p in head.parameters())
         found = T3ForCausalLM(found, head, t3_config(config, setting, data)).eval()
     return Decoded(found, tokenizer, setting, trained, total)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from paper_repro.pipeline.memory import PeakMemory
 from paper_repro.results import read_results
 from t3theory.exceptions import InputError
 from t3theory.records import Stopwatch, make_record, write_json, write_records
@@ -14,15 +15,20 @@ __all__ = ["draw", "judge", "stage"]
 
 
 def stage(stage: str, scale: str, out: str, **arguments: Any) -> None:
-    """One stage of the language-model experiment at a scale, and a record of what it cost."""
+    """One stage of the language-model experiment at a scale, and a record of what it cost.
+
+    Its time and its peak of memory, without the import of what it runs.
+    """
     from llm import stages
     from llm.experiment import load_scale
 
-    config, watch = load_scale(scale), Stopwatch()
-    getattr(stages, stage)(config, out=out, **arguments)
+    config, function = load_scale(scale), getattr(stages, stage)
+    watch, memory = Stopwatch(), PeakMemory()
+    function(config, out=out, **arguments)
     about = {"scale": config.name, "stage": stage, "method": arguments.get("method")}
     about |= {"which": arguments["which"]} if "which" in arguments else {}
-    record = make_record("llm.stage", about, arguments.get("seed"), {}, watch.seconds)
+    seed, seconds = arguments.get("seed"), watch.seconds
+    record = make_record("llm.stage", about, seed, {}, seconds, memory.bytes())
     write_records(f"{out}.cost.jsonl", [record])
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from figures.registry import FIGURES
 from paper_repro.report import marks
 from paper_repro.report.comparison import compare
-from paper_repro.report.tables import COLUMNS, claims_to_latex, method_rows, to_latex
+from paper_repro.report.tables import TABLES, fill_all
+from paper_repro.report.text import claims_to_latex, to_latex
 from paper_repro.results import read_results
 from t3theory.ledger import LEDGER
 from t3theory.records import atomic_path
@@ -30,21 +31,23 @@ def write(out: str, scale: str, data: str, products: Sequence[str] | None = None
     folder = Path(out)
     records = read_results(folder, products)
     claims = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
-    rows = method_rows(records)
+    tables = fill_all(records)
     page = _template().render(
         scale=scale,
         data=data,
         claims=claims,
         verdicts=Counter(c["verdict"] for c in claims),
-        methods=rows,
-        columns=COLUMNS,
+        tables=tables,
         comparison=compare(records),
         figures=_figures(folder, claims),
         statements=_statements(claims),
         made=_made(records),
     )
     _write(folder / "report.html", page)
-    _write(folder / "tables" / "methods.tex", to_latex(rows))
+    for table in TABLES:  # one that an earlier run had and this one has not is not left behind
+        (folder / "tables" / f"{table.name}.tex").unlink(missing_ok=True)
+    for filled in tables:
+        _write(folder / "tables" / f"{filled.name}.tex", to_latex(filled))
     _write(folder / "tables" / "claims.tex", claims_to_latex(claims))
 
 
@@ -61,7 +64,8 @@ def _template() -> Any:
     )
     # `to_html` escapes what it is given; nothing else goes into the page unescaped.
     environment.filters["marks"] = lambda text: markupsafe.Markup(marks.to_html(text))
-    environment.filters["number"] = lambda x: f"{x:.2f}".replace("-", "−")
+    environment.filters["words"] = lambda text: markupsafe.Markup(marks.breakable(text))
+    environment.filters["number"] = lambda x, m: m.written(x).replace("-", "−")
     return environment.get_template("report.html.j2")
 
 

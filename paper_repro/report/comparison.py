@@ -9,16 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from paper_repro.report.tables import method_rows
+from paper_repro.report.tables import Measure, rows_of
 
 __all__ = ["COMPARED", "compare", "published"]
 
-COMPARED = {
-    "forget_quality_log10_p": "forget quality, log₁₀ p",
-    "model_utility": "model utility",
-    "forget_truth_ratio": "forget truth ratio",
-}
-"""Values that both have, and their headings."""
+COMPARED = (
+    Measure("forget quality, log₁₀ p", "values/forget_quality_log10_p"),
+    Measure("model utility", "values/model_utility"),
+    Measure("forget truth ratio", "values/forget_truth_ratio"),
+)
+"""What both have, in the order of `published.toml`."""
 
 
 @cache
@@ -30,8 +30,7 @@ def published() -> list[dict[str, Any]]:
         source
         | {
             "methods": {
-                method: dict(zip(COMPARED, (math.log10(p), *rest), strict=True))
-                for method, (p, *rest) in source["methods"].items()
+                method: [math.log10(p), *rest] for method, (p, *rest) in source["methods"].items()
             }
         }
         for source in sources
@@ -44,12 +43,12 @@ def compare(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     sources = published()
     rows = [
         {
-            "name": row["name"],
-            "here": row["cells"],
-            "there": [source["methods"].get(row["method"]) for source in sources],
+            "name": row.name,
+            "here": row.cells,
+            "there": [source["methods"].get(row.method) for source in sources],
         }
-        for row in method_rows(records, tuple(COMPARED))
-        if any(row["method"] in source["methods"] for source in sources)
+        for row in rows_of(records, COMPARED)
+        if any(row.method in source["methods"] for source in sources)
     ]
     return {
         "rows": rows,

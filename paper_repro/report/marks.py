@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["to_html", "to_latex"]
+__all__ = ["breakable", "to_html", "to_latex"]
 
 # A subscript belongs to a symbol of one letter (two capitals at most): names_of_values stay whole.
 _SCRIPT = re.compile(
     r"(?P<kind>[\^_])\{(?P<braced>[^{}]*)\}"
-    r"|\^\((?P<round>[^()]*)\)|\^(?P<power>[−-]?[A-Za-z0-9*]+)"
+    r"|\^\((?P<round>[^()]*)\)|\^(?P<power>[−-]?[A-Za-z0-9*]+(?:\.\d+)?)"
     r"|(?<![A-Za-z])(?P<symbol>[a-zA-Zα-ωΑ-Ω‖]\u0302?|[A-Z]{2}|‖)_(?P<index>[a-zA-Z0-9∞])(?![A-Za-z_])"
 )
 _POWER_OF_TEN = re.compile(r"(?<![\w.])(\d(?:\.\d+)?)e([+-]?)0*(\d+)(?!\w)")
@@ -71,3 +71,14 @@ def to_latex(text: str) -> str:
     marked = "".join(_LATEX.get(c, c) for c in marked.replace("₁₀", "\x0210\x01"))
     opened = marked.replace("\x02", r"\textsubscript{").replace("\x03", r"\textsuperscript{")
     return opened.replace("\x01", "}")
+
+
+def breakable(command: str) -> str:
+    """A command as HTML whose lines break between words and after underscores, not in options.
+
+    >>> breakable("t3 --only a_b")
+    't3 <span class="option">--only</span> a_<wbr>b'
+    """
+    words = [html.escape(word).replace("_", "_<wbr>") for word in command.split()]
+    marked = (f'<span class="option">{w}</span>' if w.startswith("--") else w for w in words)
+    return " ".join(marked)

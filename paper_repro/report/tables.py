@@ -1,102 +1,264 @@
-"""The tables of methods and of claims, as rows and as booktabs LaTeX."""
+"""What was measured of the language models, as tables: a row a method, a column a measure."""
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from statistics import harmonic_mean
+from typing import Any, NamedTuple
 
 from figures.fig_tofu_methods import NAMES
-from figures.statistics import Estimate, group, mean
-from paper_repro.report import marks
+from figures.statistics import Estimate, mean
+from llm.experiment import TILTS
 
-__all__ = ["COLUMNS", "claims_to_latex", "method_rows", "to_latex", "to_markdown"]
+__all__ = ["TABLES", "Filled", "Measure", "Row", "Table", "fill", "fill_all", "rows_of"]
 
-COLUMNS = {
-    "forget_quality_log10_p": "forget quality, log₁₀ p ↑",
-    "model_utility": "model utility ↑",
-    "forget_probability": "forget probability",
-    "forget_rouge": "forget ROUGE",
-    "retain_probability": "retain probability ↑",
-    "retain_rouge": "retain ROUGE ↑",
-}
-"""Values of an evaluation record, and the headings they stand under."""
-
-Row = dict[str, Any]
+Record = Mapping[str, Any]
 
 
-def method_rows(
-    records: Sequence[Mapping[str, Any]], columns: Sequence[str] = tuple(COLUMNS)
-) -> list[Row]:
-    """A row for each method that was evaluated: its name, number of seeds, an estimate a column."""
-    found = group(
-        (r for r in records if r["kind"] == "llm.evaluation"), lambda r: r["config"]["method"]
-    )
-    # The tuning seed's retain model served as a yardstick only.
-    reported = {r["seed"] for r in found.get("full", [])}
+@dataclass(frozen=True)
+class Measure:
+    """A column: where a method's number stands in which records, and how it is written.
+
+    Args:
+        at: path in a record; several have their harmonic mean taken, as TOFU's utility has.
+        where: what the record's `config` says, any of several.
+        unit: of the number shown, in units of the record's.
+    """
+
+    heading: str
+    at: str | tuple[str, ...]
+    kind: str = "llm.evaluation"
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    form: str = ".2f"
+    unit: float = 1.0
+
+    def holds(self, record: Record) -> bool:
+        """Whether the record is one of those that the column is about."""
+        config = record["config"]
+        return record["kind"] == self.kind and all(
+            config.get(key) in allowed for key, allowed in self.where.items()
+        )
+
+    def read(self, record: Record) -> float | None:
+        """The record's number; None where it has none, or something else stands there."""
+        paths = (self.at,) if isinstance(self.at, str) else self.at
+        found = [_number(record, path) for path in paths]
+        numbers = [x for x in found if x is not None]
+        if len(numbers) < len(found):
+            return None
+        if len(numbers) == 1:
+            return numbers[0] / self.unit
+        return harmonic_mean(numbers) / self.unit if min(numbers) >= 0 else None
+
+    def written(self, number: float) -> str:
+        """The number as the column has it, without a sign before zero."""
+        text = format(number, self.form)
+        return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns that belong together; without records of its `kind` there is no such table."""
+
+    name: str
+    title: str
+    text: str
+    columns: Sequence[Measure]
+    kind: str = "llm.evaluation"
+
+
+class Row(NamedTuple):
+    """A method under its name, and an estimate a column."""
+
+    method: str
+    name: str
+    cells: list[Estimate | None]
+
+
+class Filled(NamedTuple):
+    """A table with its rows; columns that no method has are left out."""
+
+    name: str
+    title: str
+    text: str
+    seeds: list[int]
+    columns: list[Measure]
+    rows: list[Row]
+
+
+def _number(record: Record, path: str) -> float | None:
+    found: Any = record
+    for step in path.split("/"):
+        found = found.get(step) if isinstance(found, Mapping) else None
+    real = isinstance(found, int | float) and not isinstance(found, bool)
+    return float(found) if real and math.isfinite(found) else None
+
+
+def _methods(record: Record) -> Sequence[Any]:
+    """The methods that a record speaks of: a head serves all that decode with one."""
+    config = record["config"]
+    if record["kind"] == "llm.stage" and config.get("stage") == "fit_heads":
+        return [method for method in TILTS if method != "tempering"]
+    return [config.get("which") or config.get("method")]
+
+
+def _samples(
+    records: Sequence[Record], measure: Measure, seeds: set[Any]
+) -> dict[Any, list[float | None]]:
+    """Method -> the measure's number on each seed."""
+    found = defaultdict(list)
+    for record in records:
+        if measure.holds(record) and record["seed"] in seeds:
+            for method in _methods(record):
+                found[method].append(measure.read(record))
+    return found
+
+
+def _seeds(records: Sequence[Record]) -> set[Any]:
+    """Seeds on which the full model ran: the tuning seed's retain model is only a yardstick."""
+    full = (r for r in records if r["kind"] == "llm.evaluation" and r["config"]["method"] == "full")
+    return {r["seed"] for r in full}
+
+
+def rows_of(records: Sequence[Record], columns: Sequence[Measure]) -> list[Row]:
+    """A row for each method of which something was measured.
+
+    A number that a record should have and has not leaves its cell empty.
+    """
+    seeds = _seeds(records)
+    samples = [_samples(records, measure, seeds) for measure in columns]
     rows = []
     for method, name in NAMES.items():
-        chosen = [r for r in found.get(method, []) if r["seed"] in reported]
-        if chosen:
-            cells = {
-                key: mean([r["values"][key] for r in chosen])
-                if all(key in r["values"] for r in chosen)
-                else None
-                for key in columns
-            }
-            rows.append({"method": method, "name": name, "seeds": len(chosen), "cells": cells})
+        found = [sample.get(method, [None]) for sample in samples]
+        cells = [None if None in numbers else mean(numbers) for numbers in found]  # type: ignore[arg-type]
+        if any(cells):
+            rows.append(Row(method, name, cells))
     return rows
 
 
-def to_latex(rows: Sequence[Row]) -> str:
-    r"""The rows as a booktabs table; `\usepackage{booktabs}` is all it needs."""
-    headings = [marks.to_latex(h) for h in COLUMNS.values()]
-    lines = [
-        rf"\begin{{tabular}}{{l{'r' * len(headings)}}}",
-        r"\toprule",
-        " & ".join(["method", *headings]) + r" \\",
-        r"\midrule",
-    ]
-    for row in rows:
-        cells = [_latex_cell(row["cells"][key]) for key in COLUMNS]
-        lines.append(" & ".join([row["name"], *cells]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+def fill(table: Table, records: Sequence[Record]) -> Filled | None:
+    """The table of these records, or None where they have nothing of it."""
+    rows = rows_of(records, table.columns)
+    used = [i for i in range(len(table.columns)) if any(row.cells[i] for row in rows)]
+    columns = [table.columns[i] for i in used]
+    if all(measure.kind != table.kind for measure in columns):
+        return None
+    rows = [Row(row.method, row.name, [row.cells[i] for i in used]) for row in rows]
+    seeds = _seeds(records)
+    counts = {len(found) for m in columns for found in _samples(records, m, seeds).values()}
+    return Filled(table.name, table.title, table.text, sorted(counts), columns, rows)
 
 
-def claims_to_latex(claims: Sequence[Mapping[str, Any]]) -> str:
-    r"""The claims as a booktabs table of the text's width: statement, theory, verdict, evidence."""
-    lines = [
-        r"\begin{tabular}{p{0.4\linewidth}lp{0.35\linewidth}l}",
-        r"\toprule",
-        r"claim & theory & evidence & verdict \\",
-        r"\midrule",
-    ]
-    for claim in claims:
-        cells = [claim[key] for key in ("statement", "theory", "evidence", "verdict")]
-        lines.append(" & ".join(map(marks.to_latex, cells)) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+def fill_all(records: Sequence[Record]) -> list[Filled]:
+    """All tables that the records have something of."""
+    return [found for table in TABLES if (found := fill(table, records))]
 
 
-def _latex_cell(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "--"
-    half = rf" \pm {estimate.half:.2f}" if estimate.has_interval else ""
-    return f"${estimate.value:.2f}{half}$"
+def _attacked(heading: str, attack: str, value: str) -> Measure:
+    return Measure(heading, f"values/{value}", "llm.robustness", {"attack": (attack,)})
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table, for the README."""
-    lines = [
-        "| " + " | ".join(["method", *COLUMNS.values()]) + " |",
-        "|---" * (1 + len(COLUMNS)) + "|",
-    ]
-    for row in rows:
-        cells = [_markdown_cell(row["cells"][key]) for key in COLUMNS]
-        lines.append("| " + " | ".join([row["name"], *cells]) + " |")
-    return "\n".join([*lines, ""])
+_SIX = tuple(
+    f"values/{rows}_{part}"
+    for rows in ("retain", "real_authors", "world_facts")
+    for part in ("probability", "truth_ratio")
+)
+_TRAINING = ("llm.stage", {"stage": ("fit_heads", "train_base", "train_baseline")})
+_MEBIBYTE = 2.0**20
 
-
-def _markdown_cell(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    half = f" ± {estimate.half:.2f}" if estimate.has_interval else ""
-    return f"{estimate.value:.2f}{half}"
+TABLES = (
+    Table(
+        "methods",
+        "Forgetting and utility",
+        "Forget quality is the Kolmogorov–Smirnov p-value of truth ratios against the retain model: "
+        "above −1.3 (p = 0.05) the two are not told apart. Settings of every method were chosen on "
+        "a seed that is not reported.",
+        (
+            Measure("forget quality, log₁₀ p ↑", "values/forget_quality_log10_p"),
+            Measure("model utility ↑", "values/model_utility"),
+            Measure("forget probability", "values/forget_probability"),
+            Measure("forget ROUGE", "values/forget_rouge"),
+            Measure("retain probability ↑", "values/retain_probability"),
+            Measure("retain ROUGE ↑", "values/retain_rouge"),
+        ),
+    ),
+    Table(
+        "blind",
+        "Chosen with a retain model, and without",
+        "Settings by the best forget quality, which needs a retain model, and by losses alone: the "
+        "greatest on forget answers among those that cost retained ones at most 0.1 nats a token. "
+        "Utility without the generated texts (six of TOFU's nine parts), so that both have it.",
+        (
+            Measure("log₁₀ p ↑, chosen with", "values/forget_quality_log10_p"),
+            Measure("log₁₀ p ↑, without", "values/forget_quality_log10_p", "llm.blind"),
+            Measure("utility ↑, chosen with", _SIX),
+            Measure("utility ↑, without", "values/utility", "llm.blind"),
+        ),
+        kind="llm.blind",
+    ),
+    Table(
+        "memory",
+        "What is left in memory",
+        "Of the forget answers: how much the model completes word for word, given what comes before "
+        "(extraction strength), the share of tokens that are the greedy choice (exact "
+        "memorisation), and how well membership is told from unseen answers (area under the "
+        "curve of Min-K%; 0.5 is chance). The retain model is what forgetting can reach.",
+        (
+            Measure("extraction strength", "values/extraction_strength"),
+            Measure("exact memorisation", "values/exact_memorization"),
+            Measure("membership, AUC", "values/mia_min_k"),
+            Measure("forget truth ratio", "values/forget_truth_ratio"),
+        ),
+    ),
+    Table(
+        "robustness",
+        "Under attack",
+        "Probability of the forget answers as they were asked, to a paraphrased question, in "
+        "another prompt format, and after a tenth of the forget pairs was learnt again (of the "
+        "others; methods that changed weights only); forget quality with linear layers rounded to "
+        "8 and 4 bits; and of the greedy answers, the loss under the retain model, in nats a token, and "
+        "the share of repeated bigrams.",
+        (
+            _attacked("as asked", "none", "forget_probability"),
+            _attacked("paraphrased", "paraphrase", "forget_probability"),
+            _attacked("other format", "format", "forget_probability"),
+            _attacked("relearnt", "relearn", "forget_probability"),
+            _attacked("8 bits, log₁₀ p ↑", "int8", "forget_quality_log10_p"),
+            _attacked("4 bits, log₁₀ p ↑", "int4", "forget_quality_log10_p"),
+            _attacked("loss of answers", "fluency", "fluency_loss"),
+            _attacked("repeated bigrams", "fluency", "repetition"),
+        ),
+        kind="llm.robustness",
+    ),
+    Table(
+        "cost",
+        "What it costs",
+        "Wall time of training under the chosen setting (the head, for all that decode with it; the "
+        "full and the retain model from nothing), and the most memory meanwhile: of the process, "
+        "libraries included, and what was allocated on the GPU. Decoding is one batch of 16 greedy "
+        "answers of 16 tokens.",
+        (
+            Measure("trained parameters", "values/trained_parameters", form=",.0f"),
+            Measure("training, s", "provenance/seconds", *_TRAINING, form=",.1f"),
+            Measure(
+                "process, MiB",
+                "provenance/timings/peak_bytes",
+                *_TRAINING,
+                form=",.0f",
+                unit=_MEBIBYTE,
+            ),
+            Measure(
+                "GPU, MiB",
+                "provenance/timings/peak_gpu_bytes",
+                *_TRAINING,
+                form=",.0f",
+                unit=_MEBIBYTE,
+            ),
+            Measure("tokens/s ↑", "provenance/timings/tokens_per_second", form=",.0f"),
+        ),
+    ),
+)
+"""The tables of language models, in the report's order."""

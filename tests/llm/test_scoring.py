@@ -140,7 +140,8 @@ def test_answers_stop_at_the_end_token(tiny_llama: Any, tiny_tokenizer: Any) -> 
 
     tiny_llama.generate = spy
     greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=50)
-    assert lengths == [1]
+    greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=4, min_new_tokens=4)
+    assert lengths == [1, 4]
 
 
 def test_wrong_arguments(tiny_llama: Any, tiny_tokenizer: Any, rows: list[Encoded]) -> None:

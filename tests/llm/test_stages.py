@@ -139,6 +139,7 @@ def test_an_evaluation_says_what_it_measured(run, method):
     assert 0 <= values["model_utility"] <= 1
     few = method in (*TILTS, "rmu", "uld")
     assert (values["trained_parameters"] < values["total_parameters"]) == few
+    assert record["provenance"]["timings"]["tokens_per_second"] > 0
     assert (folder / "TOFU_SUMMARY.json").is_file()
     # The same seed as the tuning: two ways to the chosen setting's forget quality.
     file = out / ("tilts.jsonl" if method in (*TILTS, "full") else f"{method}.jsonl")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from paper_repro.report.tables import method_rows, to_markdown
+from paper_repro.report.tables import TABLES, fill
+from paper_repro.report.text import to_markdown
 from paper_repro.results import read_results
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,9 @@ def test_there_are_results():
 def test_tables_are_those_of_the_records(path):
     block = re.search(rf"<!-- {path.stem} -->\n(.*?)<!-- /{path.stem} -->", README, re.DOTALL)
     assert block, f"the README has no table of {path.stem}"
-    assert block[1].strip() == to_markdown(method_rows(read_results(path))).strip()
+    methods = fill(TABLES[0], read_results(path))
+    assert methods
+    assert block[1] == to_markdown(methods)
 
 
 def test_python_blocks_run():

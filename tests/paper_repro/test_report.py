@@ -16,7 +16,7 @@ from sims.run import run_study
 from t3theory.ledger import LEDGER
 from t3theory.records import make_record, write_records
 
-VOID = {"meta", "img", "br", "link"}
+VOID = {"meta", "img", "br", "link", "wbr"}
 
 
 class Reader(HTMLParser):
@@ -136,6 +136,7 @@ def test_a_run_without_records_still_has_a_page(tmp_path):
     [
         ("FE_1 ≤ E_{P_f}[p_r]", "FE<sub>1</sub> ≤ E<sub>P<sub>f</sub></sub>[p<sub>r</sub>]"),
         ("rank^−1, 2.5e+06", "rank<sup>−1</sup>, 2.5 × 10<sup>6</sup>"),
+        ("n^-0.95, h^0.5.", "n<sup>−0.95</sup>, h<sup>0.5</sup>."),
         ("forget_error at -0.5, 3-4", "forget_error at −0.5, 3-4"),
         ("<script>", "&lt;script&gt;"),
     ],

@@ -1,0 +1,69 @@
+"""Tables as booktabs LaTeX and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from figures.statistics import Estimate
+from paper_repro.report import marks
+from paper_repro.report.tables import Filled, Measure
+
+__all__ = ["claims_to_latex", "markdown", "to_latex", "to_markdown"]
+
+
+def to_latex(table: Filled) -> str:
+    r"""The table in booktabs; `\usepackage{booktabs}` is all it needs."""
+    headings = ["method", *(marks.to_latex(m.heading) for m in table.columns)]
+    rows = [
+        [row.name, *(_latex(m, cell) for m, cell in zip(table.columns, row.cells, strict=True))]
+        for row in table.rows
+    ]
+    return _booktabs("l" + "r" * len(table.columns), headings, rows)
+
+
+def claims_to_latex(claims: Sequence[Mapping[str, Any]]) -> str:
+    r"""The claims in booktabs, of the text's width: statement, theory, evidence, verdict."""
+    fields = ("statement", "theory", "evidence", "verdict")
+    rows = [[marks.to_latex(claim[key]) for key in fields] for claim in claims]
+    spec = r"p{0.4\linewidth}lp{0.35\linewidth}l"
+    return _booktabs(spec, ["claim", *fields[1:]], rows)
+
+
+def _booktabs(spec: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head, *body = (" & ".join(row) + r" \\" for row in (headings, *rows))
+    top, bottom = rf"\begin{{tabular}}{{{spec}}}", r"\end{tabular}"
+    return "\n".join([top, r"\toprule", head, r"\midrule", *body, r"\bottomrule", bottom, ""])
+
+
+def to_markdown(table: Filled) -> str:
+    """The table for README and docs."""
+    rows = [
+        [row.name, *(_plain(m, cell) for m, cell in zip(table.columns, row.cells, strict=True))]
+        for row in table.rows
+    ]
+    return markdown([["method", *(m.heading for m in table.columns)], *rows])
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, the first of them headings, numbers on the right."""
+    first, *rest = rows
+    rule = ["---", *["--:"] * (len(first) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (first, rule, *rest))
+
+
+def _with_half(measure: Measure, cell: Estimate | None, sign: str) -> str:
+    """The estimate and half its interval's width, if it has any."""
+    if cell is None:
+        return ""
+    half = sign + measure.written(cell.half) if cell.has_interval and cell.half else ""
+    return measure.written(cell.value) + half
+
+
+def _plain(measure: Measure, cell: Estimate | None) -> str:
+    return _with_half(measure, cell, " ± ") or "–"
+
+
+def _latex(measure: Measure, cell: Estimate | None) -> str:
+    text = _with_half(measure, cell, r" \pm ").replace(",", "{,}")
+    return f"${text}$" if text else "--"
