@@ -101,7 +101,7 @@ def test_the_same_picture_whatever_the_order(module, evaluations, tmp_path):
 
 def test_no_label_is_cut_off(evaluations, spikes):
     for fig in (fig_tofu_tradeoff.build(evaluations), fig_tofu_theory.build(spikes)):
-        fig.canvas.draw()
+        fig.draw_without_rendering()
         for axes in fig.axes:
             for text in axes.texts:
                 assert text.get_window_extent().x1 <= fig.bbox.width + 1, text.get_text()
