@@ -32,7 +32,7 @@ def compute(
         raise InputError(f"dask: expected a scheduler at {address!r}, {error}") from error
     with client:
         slices = [waiting[i : i + _CELLS_A_TASK] for i in range(0, len(waiting), _CELLS_A_TASK)]
-        # Retries are for workers that die: a cell itself is deterministic.
-        futures = client.map(work, slices, pure=False, retries=3)
+        # The scheduler sends a dead worker's slices to others; one that fails would fail again.
+        futures = client.map(work, slices, pure=False)
         for future in as_completed(futures, loop=client.loop):
             yield future.result()

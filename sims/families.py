@@ -6,12 +6,13 @@ Each takes the concentration h = ‖p_f‖_∞ (or a width that determines it) a
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from sims import memory
+from t3theory._checks import at_least, count, nonnegative, number, positive
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
@@ -35,6 +36,8 @@ SPIKE: dict[str, Any] = {
     "forget_atoms": 4,
 }
 """What studies on a spike have in common; each names what it changes."""
+_BYTES = 400
+"""Memory an atom takes, at most, from the draws to the errors of one T: measured, 369."""
 _DECAY = 10.0
 """Several spikes differ in density by this factor."""
 
@@ -45,16 +48,12 @@ def _require(ok: bool, symbol: str, requirement: str, value: object) -> None:
 
 
 def fits(atoms: int) -> None:
-    """Refuse an alphabet whose mixture would not fit into the machine's memory.
-
-    A mixture and one estimate hold about 16 vectors of 8 bytes an atom.
+    """Refuse an alphabet whose mixture, draws and estimates would not fit into memory.
 
     Raises:
         AssumptionError: names the largest number of atoms.
     """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    most = memory // (16 * 8)
-    _require(atoms <= most, "atoms", f"must be at most {most:,} in this memory", atoms)
+    memory.require("atoms", atoms, _BYTES)
 
 
 def power_law(size: int, exponent: float) -> np.ndarray:
@@ -63,6 +62,7 @@ def power_law(size: int, exponent: float) -> np.ndarray:
     >>> power_law(4, 0.0)
     array([0.25, 0.25, 0.25, 0.25])
     """
+    exponent = nonnegative("exponent", exponent)
     weights = np.arange(1, size + 1, dtype=np.float64) ** -exponent
     return weights / weights.sum()
 
@@ -94,16 +94,12 @@ def spike(
     >>> m.size, round(float(m.forget_density_sup), 6)
     (68, 1000.0)
     """
-    _require(1 <= h < math.inf, "h", "must be finite and at least 1", h)
-    _require(retain_atoms >= 1, "retain_atoms", "must be at least 1", retain_atoms)
-    _require(forget_atoms >= 1, "forget_atoms", "must be at least 1", forget_atoms)
-    _require(0 <= overlap < 1, "overlap", "must lie in [0, 1)", overlap)
-    _require(
-        1 <= spikes <= forget_atoms,
-        "spikes",
-        f"must lie in [1, forget_atoms = {forget_atoms}]",
-        spikes,
-    )
+    h, skew = at_least("h", h, 1), nonnegative("skew", skew)
+    retain_atoms = count("retain_atoms", retain_atoms, 1)
+    forget_atoms, spikes = count("forget_atoms", forget_atoms, 1), count("spikes", spikes, 1)
+    overlap = number("overlap", overlap, "must lie in [0, 1)", lambda x: 0 <= x < 1)
+    few = f"must lie in [1, forget_atoms = {forget_atoms}]"
+    _require(spikes <= forget_atoms, "spikes", few, spikes)
     fits(retain_atoms + forget_atoms)
     ranked = power_law(retain_atoms, skew)
     _require(
@@ -139,8 +135,8 @@ def nested(h: float, gamma: float, retain_atoms: int = 16) -> Mixture:
     >>> float(m.forget_density_sup), float(m.log_retain_density.max().round(12))
     (100.0, 0.0)
     """
-    _require(1 < h < math.inf, "h", "must be above 1 and finite", h)
-    _require(retain_atoms >= 1, "retain_atoms", "must be at least 1", retain_atoms)
+    h = number("h", h, "must be above 1 and finite", lambda x: 1 < x < math.inf)
+    retain_atoms = count("retain_atoms", retain_atoms, 1)
     fits(retain_atoms + 1)
     retain = np.append(np.full(retain_atoms, (1 - 1 / h) / retain_atoms), 1 / h)
     forget = np.zeros(retain_atoms + 1)
@@ -171,10 +167,12 @@ def gaussian(
     >>> round(float(m.forget_density_sup), 2)  # near 1/(0.1·√(2π)) = 3.99
     3.99
     """
-    _require(0 < width < math.inf, "width", "must be positive and finite", width)
+    width, distance = positive("width", width), nonnegative("distance", distance)
     _require(dimension in (1, 2, 3), "dimension", "must be 1, 2 or 3", dimension)
-    _require(atoms_per_axis >= 2, "atoms_per_axis", "must be at least 2", atoms_per_axis)
-    _require(components >= 1, "components", "must be at least 1", components)
+    atoms_per_axis = count("atoms_per_axis", atoms_per_axis, 2)
+    components = count("components", components, 1)
+    most = f"must be at most atoms_per_axis = {atoms_per_axis}"
+    _require(components <= atoms_per_axis, "components", most, components)
     fits(atoms_per_axis**dimension)
     axis = np.linspace(-4, 4, atoms_per_axis)
     step = axis[1] - axis[0]
@@ -206,7 +204,10 @@ def zipf(atoms: int, gamma: float, exponent: float = 1.0, forget_atoms: int = 8)
     >>> float(zipf(1000, gamma=0.1, forget_atoms=10).forget_density_sup)
     100.0
     """
-    _require(1 <= forget_atoms <= atoms, "forget_atoms", f"must lie in [1, {atoms}]", forget_atoms)
+    atoms, forget_atoms = count("atoms", atoms, 1), count("forget_atoms", forget_atoms, 1)
+    _require(
+        forget_atoms <= atoms, "forget_atoms", f"must be at most atoms = {atoms}", forget_atoms
+    )
     fits(atoms)
     forget = np.zeros(atoms)
     forget[-forget_atoms:] = 1 / forget_atoms
@@ -237,13 +238,18 @@ def dirichlet(
     >>> int((m.forget > 0).sum()), bool(m.forget_density_sup >= 125)
     (8, True)
     """
-    _require(1 <= forget_atoms <= atoms, "forget_atoms", f"must lie in [1, {atoms}]", forget_atoms)
-    _require(0 < concentration < math.inf, "concentration", "must be positive", concentration)
+    atoms, forget_atoms = count("atoms", atoms, 1), count("forget_atoms", forget_atoms, 1)
+    _require(
+        forget_atoms <= atoms, "forget_atoms", f"must be at most atoms = {atoms}", forget_atoms
+    )
+    concentration = positive("concentration", concentration)
     fits(atoms)
     forget = np.zeros(atoms)
     chosen = generator.choice(atoms, forget_atoms, replace=False)
     forget[chosen] = generator.dirichlet(np.ones(forget_atoms))
     retain = generator.standard_gamma(concentration, atoms)
+    enough = "must leave a weight above the least float (1e-308) on some atom"
+    _require(retain.sum() > 0, "concentration", enough, concentration)
     return Mixture(
         retain=retain / retain.sum(),
         forget=forget,

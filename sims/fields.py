@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from t3theory.exceptions import AssumptionError, InputError
 
 __all__ = ["FIELDS", "Field", "Scalar", "checked"]
@@ -36,11 +38,19 @@ def _at_least_zero(x: float) -> bool:
 
 
 _MOST = 10**12
-"""More than any machine counts to; draws are counted in 64 bits."""
+"""Draws are counted, not kept: more than this no experiment has."""
+_MANY = 10**6
+"""Things of which each is computed or kept: at some 10 µs and 1 kB each, seconds and a gigabyte."""
 
 
-def _count(meaning: str) -> Field:
-    return Field(int, "must be a whole number from 1 to 10^12", lambda x: 1 <= x <= _MOST, meaning)
+def _count(meaning: str, most: int = _MANY) -> Field:
+    requirement = f"must be a whole number from 1 to 10^{len(str(most)) - 1}"
+    return Field(int, requirement, lambda x: 1 <= x <= most, meaning)
+
+
+def _two_or_more(meaning: str, most: int) -> Field:
+    requirement = f"must be a whole number from 2 to 10^{len(str(most)) - 1}"
+    return Field(int, requirement, lambda x: 2 <= x <= most, meaning)
 
 
 def _share(meaning: str) -> Field:
@@ -63,37 +73,38 @@ def _name(*known: str, meaning: str) -> Field:
 
 
 FIELDS: dict[str, Field] = {
-    "atoms": Field(
-        int, "must be a whole number of at least 2", lambda x: x >= 2, "symbols or grid points"
-    ),
-    "atoms_per_axis": Field(
-        int, "must be a whole number of at least 2", lambda x: x >= 2, "grid points on each axis"
-    ),
+    "atoms": _two_or_more("symbols or grid points", 10**10),
+    "atoms_per_axis": _two_or_more("grid cells on each axis", 10**10),
     "classifier": _name(
         "natural", "balanced", "corrected", meaning="sampling of labels, and prior correction (M)"
     ),
-    "components": _count("Gaussians that the forget distribution mixes"),
+    "components": _count("Gaussians that the forget distribution mixes", 10**3),
     "confidence": _inside("1 − η, the probability that an interval or bound is to hold with"),
-    "delta": _number("δ, the classifier's excess risk in nats"),
+    "delta": Field(
+        float,
+        "must lie in [1e-300, ∞)",
+        lambda x: 1e-300 <= x < math.inf,
+        "δ, the classifier's excess risk in nats",
+    ),
     "dimension": Field(int, "must be 1, 2 or 3", lambda x: x in (1, 2, 3), "d of the space"),
     "distance": Field(
         float, "must lie in [0, 4]", lambda x: 0 <= x <= 4, "of the forget Gaussian from the retain"
     ),
-    "draws": _count("random classifiers in each cell"),
+    "draws": _count("random classifiers in each cell", 10**4),
     "family": _name("zipf", "dirichlet", meaning="the distributions on a large alphabet"),
-    "forget_atoms": _count("atoms that carry the forget distribution"),
+    "forget_atoms": _count("atoms that carry the forget distribution", 10**10),
     "gamma": _inside("γ, the share of data to forget"),
     "gate": _name("none", "hard", "soft", meaning="where T3 tempers (statement N)"),
     "gate_threshold": _inside("τ, the forget probability of a context from which the gate opens"),
     "guidance_scale": _number("s", zero=True),
-    "heldout": _count("labelled draws the classifier is not trained on"),
+    "heldout": _count("labelled draws the classifier is not trained on", 10**10),
     "h": Field(float, "must be finite and at least 1", lambda x: 1 <= x < math.inf, "‖p_f‖_∞"),
     "learner": _name("tabular", "logistic", "network", meaning="how the classifier is trained"),
     "length": _count("symbols in a sequence"),
     "memorised": _count("sequences that the forget distribution consists of"),
-    "n": _count("labelled draws, retain and forget together"),
+    "n": _count("labelled draws, retain and forget together", _MOST),
     "overlap": _share("share of the forget distribution that lies where the retain one does"),
-    "retain_atoms": _count("atoms that carry the retain distribution"),
+    "retain_atoms": _count("atoms that carry the retain distribution", 10**10),
     "seeds": _count("independent repetitions of every cell"),
     "skew": _number("exponent a of the retain probabilities, P_r ∝ rank^−a", zero=True),
     "source": _name(
@@ -111,9 +122,7 @@ FIELDS: dict[str, Field] = {
         bool,
         "generated, or a folder in TOFU's layout",
     ),
-    "vocabulary": Field(
-        int, "must be a whole number of at least 2", lambda x: x >= 2, "symbols there are"
-    ),
+    "vocabulary": _two_or_more("symbols there are", 10**8),
     "width": _number("standard deviation of the forget Gaussian"),
 }
 """Every field any study has."""
@@ -129,6 +138,8 @@ def checked(name: str, value: object) -> Scalar:
     >>> checked("n", 1e3)
     1000
     """
+    if isinstance(value, np.generic):
+        value = value.item()
     field = FIELDS.get(name)
     if field is None:
         raise InputError(f"field {name!r}: expected one of {', '.join(sorted(FIELDS))}")
@@ -141,7 +152,10 @@ def checked(name: str, value: object) -> Scalar:
             raise InputError(f"{name}: expected a number, got {value!r}")
         if field.type is int and value != value // 1:
             raise AssumptionError(name, field.requirement, value)
-        typed = field.type(value)
+        try:
+            typed = field.type(value)
+        except OverflowError:  # a whole number beyond the floats
+            raise AssumptionError(name, field.requirement, "a larger number") from None
     if not field.holds(typed):
         raise AssumptionError(name, field.requirement, value)
     return typed

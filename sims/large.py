@@ -18,6 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.blas import dasum, daxpy
 
+from t3theory._checks import count
+from t3theory.errors import forget_error, retain_error
+from t3theory.estimator import temper_then_tilt
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
@@ -25,6 +28,8 @@ __all__ = ["Errors", "exact_errors"]
 
 _CHUNK = 1 << 14
 """Atoms at a time: the working set of a chunk stays in a core's cache."""
+_LEAST = 1e-250
+"""Normalisers beyond it or its inverse may have lost atoms to the ends of the floats."""
 _ROWS = 6
 """Vectors of a chunk's length that a worker writes to."""
 
@@ -52,7 +57,8 @@ def exact_errors(
     the atoms with P_f > 0. A chunk is summed in the many partial sums of a BLAS product, chunks
     are added exactly (`math.fsum`). The retain error is a difference of sums here: absolute
     error about 1e-15, where :func:`t3theory.retain_error` keeps relative precision. That of the
-    forget error is about 1e-15 of E_{P_f}[p_r + p̂].
+    forget error is about 1e-15 of E_{P_f}[p_r + p̂]. Where powers of the density leave the range
+    of floats (h = 1e300 at T = 1/2), the estimator itself is called, in O(atoms) memory.
 
     Args:
         log_f: log P(retain | z) ≤ 0, shape (n,).
@@ -67,19 +73,29 @@ def exact_errors(
     _check(mixture, log_f, temperatures)
     inverse = [1 / t for t in temperatures]
     plan = _plan(inverse)
-    each = _Sums(mixture, log_f, workers or os.cpu_count() or 1)
+    workers = count("workers", workers or os.cpu_count() or 1, 1)
+    each = _Sums(mixture, log_f, workers)
     on_model, on_tilt, *sums = each.total(2 + len(plan), lambda c, r: _first(c, mixture, plan, r))
     normaliser = np.array(sums)
-    if not (normaliser > 0).all():
-        raise AssumptionError("log_f", "must leave mass at every temperature", normaliser.min())
-    on_bayes, *forget = each.total(
-        1 + len(plan), lambda c, r: _second(c, mixture, plan, normaliser, r)
-    )
-    retain = on_model * (1 - np.array(inverse)) + on_bayes - on_tilt + np.log(normaliser)
+    inside = (normaliser > _LEAST) & (normaliser < 1 / _LEAST)
+    safe = np.where(inside, normaliser, 1.0)
+    on_bayes, *forget = each.total(1 + len(plan), lambda c, r: _second(c, mixture, plan, safe, r))
+    retain = on_model * (1 - np.array(inverse)) + on_bayes - on_tilt + np.log(safe)
     return [
         Errors(t, float(r - math.log1p(-mixture.gamma)), float(f))
-        for t, r, f in zip(temperatures, retain, forget, strict=True)
+        if held
+        else _by_estimator(mixture, log_f, t)
+        for t, r, f, held in zip(temperatures, retain, forget, inside, strict=True)
     ]
+
+
+def _by_estimator(mixture: Mixture, log_f: np.ndarray, temperature: float) -> Errors:
+    if np.isneginf(log_f[mixture.retain + mixture.forget > 0]).all():
+        raise AssumptionError("log_f", "must leave mass at every temperature", 0.0)
+    log_q = temper_then_tilt(mixture.log_density, log_f, temperature, 1.0, mixture.log_reference)
+    return Errors(
+        temperature, float(retain_error(mixture, log_q)), float(forget_error(mixture, log_q))
+    )
 
 
 def _check(mixture: Mixture, log_f: np.ndarray, temperatures: Sequence[float]) -> None:
@@ -110,12 +126,16 @@ class _Sums:
         turn = itertools.count()  # next() of it is atomic
 
         def take(room: np.ndarray) -> None:
-            while (i := next(turn)) < len(found):
-                chunk = slice(self._starts[i], self._starts[i] + _CHUNK)
-                found[i] = work(tuple(x[chunk] for x in self._inputs), room)
+            # Beyond the floats a sum is inf or nan, which its reader sees.
+            with np.errstate(over="ignore", invalid="ignore"):
+                while (i := next(turn)) < len(found):
+                    chunk = slice(self._starts[i], self._starts[i] + _CHUNK)
+                    found[i] = work(tuple(x[chunk] for x in self._inputs), room)
 
         with ThreadPoolExecutor(len(self._rooms)) as pool:
             list(pool.map(take, self._rooms))
+        if not np.isfinite(found).all():  # fsum refuses inf − inf
+            return [float(x) for x in found.sum(axis=0)]
         return [math.fsum(column) for column in found.T]
 
 
@@ -133,8 +153,7 @@ def _first(chunk: _Chunk, mixture: Mixture, plan: _Plan, room: np.ndarray) -> np
     tilted *= reference
     found = np.empty(2 + len(plan))
     found[0] = retain @ log_p
-    with np.errstate(invalid="ignore"):
-        found[1] = retain @ tilt
+    found[1] = retain @ tilt
     if math.isnan(found[1]):  # 0 · log 0
         found[1] = retain[retain > 0] @ tilt[retain > 0]
     for i, weight in _powers(density, log_p, plan, room[3]):

@@ -5,6 +5,8 @@ All give log-odds log f/(1−f) on the atoms, shape (n_atoms,).
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +24,8 @@ from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
 __all__ = [
+    "check_leaking",
+    "check_random",
     "descend",
     "draw",
     "leaking",
@@ -33,6 +37,11 @@ __all__ = [
 ]
 
 
+_LEAST_RISK = 1e-300
+"""Smaller risks would run into the least floats."""
+_FIRST, _LAST = -700.0, -(2.0**-53)
+"""log t between f* and g: at the first t = 1e-304, whose risk is below the least; the last is
+just short of t = 1, where a g of 0 or 1 may have infinite risk."""
 _STEPS = 300
 """Of a network that no study stops at a step of its own: its risk is least about there."""
 
@@ -43,13 +52,18 @@ def draw(mixture: Mixture, n: int, generator: np.random.Generator) -> np.ndarray
     return generator.multinomial(n, joint.ravel() / joint.sum()).reshape(joint.shape)
 
 
-def tabular(counts: np.ndarray) -> np.ndarray:
-    """f(z) = (k_z + 1)/(N_z + 2), k_z retain labels among N_z draws of z: log (k+1)/(N−k+1).
+def tabular(counts: np.ndarray, prior: float = 0.5) -> np.ndarray:
+    """f(z) = (k_z + 2(1−π))/(N_z + 2), k_z retain labels among N_z draws of z, as log-odds.
+
+    Args:
+        counts: as from :func:`draw`.
+        prior: π, the share of forget labels that an atom without draws is thought to have;
+            1/2 is add-one.
 
     >>> tabular(np.array([[3, 0], [0, 0]]))
     array([1.38629436, 0.        ])
     """
-    return np.log(counts[0] + 1.0) - np.log(counts[1] + 1.0)
+    return np.log(counts[0] + 2 * (1 - prior)) - np.log(counts[1] + 2 * prior)
 
 
 def logistic(counts: np.ndarray, dimension: int = 32, penalty: float = 1.0) -> np.ndarray:
@@ -97,14 +111,13 @@ def descend(counts: np.ndarray, steps: Sequence[int], rate: float = 1.0) -> dict
 
     Args:
         steps: when to look.
-        rate: step length, in units of 4 atoms (the largest that is stable whatever the counts is
-            4 over the largest share of an atom).
+        rate: step length in units of 4 atoms, of which no more is taken than is stable: 4 over
+            the largest share of an atom.
     Returns:
         steps -> log-odds.
     """
     seen = counts.sum(axis=0)
     length = 4 * rate * counts.shape[1]
-    # Never past the stable length on the most frequent atom.
     length = min(length, 4 / float((seen / seen.sum()).max()))
     log_odds = np.zeros(counts.shape[1])
     kept = {}
@@ -115,35 +128,54 @@ def descend(counts: np.ndarray, steps: Sequence[int], rate: float = 1.0) -> dict
     return kept
 
 
-def _towards(mixture: Mixture, target: np.ndarray, delta: float) -> np.ndarray:
-    """Log-odds of (1−t) f* + t·g with excess risk δ, g given by its log-odds.
+def _between(mixture: Mixture, target: np.ndarray, log_t: float) -> np.ndarray:
+    """Log-odds of (1−t) f* + t·g, g given by its log-odds.
 
-    The excess risk is convex in f and 0 at t = 0, hence increasing in t. Logarithms of f and
-    of 1−f throughout: where f* = 1 − 1e-20, rounding it to 1 would cost an infinite risk.
+    Logarithms of f and of 1−f throughout: where f* = 1 − 1e-20, rounding it to 1 would cost an
+    infinite risk.
     """
-    star = bayes_log_odds(mixture)
-
-    def mixed(log_t: float) -> np.ndarray:
-        log_rest = np.log(-np.expm1(log_t))
-        high, low = (
-            np.logaddexp(log_rest + log_sigmoid(sign * star), log_t + log_sigmoid(sign * target))
-            for sign in (1, -1)
-        )
-        return high - low
-
-    def risk(log_t: float) -> float:
-        return float(excess_risk_of_log_odds(mixture, mixed(log_t)))
-
-    first, last = -700.0, -(2.0**-53)  # at t = 1 a target of 0 or 1 may have infinite risk
-    most = risk(last)
-    if not 0 < delta <= most:
-        raise AssumptionError("delta", f"must lie in (0, {most:.3g}] here", delta)
-    # On a logarithmic scale, so that small risks keep their relative precision.
-    smallest = 1e-320
-    root = brentq(
-        lambda u: np.log(risk(u) + smallest) - np.log(delta), first, last, xtol=1e-14, rtol=1e-14
+    star, log_rest = bayes_log_odds(mixture), np.log(-np.expm1(log_t))
+    high, low = (
+        np.logaddexp(log_rest + log_sigmoid(sign * star), log_t + log_sigmoid(sign * target))
+        for sign in (1, -1)
     )
-    return mixed(root)
+    return high - low
+
+
+def _require_risk(mixture: Mixture, target: np.ndarray, delta: float) -> None:
+    most = float(excess_risk_of_log_odds(mixture, _between(mixture, target, _LAST)))
+    if not _LEAST_RISK <= delta <= most:
+        raise AssumptionError("delta", f"must lie in [{_LEAST_RISK:g}, {most:.3g}] here", delta)
+
+
+def _towards(mixture: Mixture, target: np.ndarray, delta: float) -> np.ndarray:
+    """Log-odds of (1−t) f* + t·g with excess risk δ, which increases in t: convex, 0 at t = 0."""
+    _require_risk(mixture, target, delta)
+
+    def log_ratio(log_t: float) -> float:
+        risk = float(excess_risk_of_log_odds(mixture, _between(mixture, target, log_t)))
+        # On a logarithmic scale, so that small risks keep their relative precision.
+        return math.log(max(risk, sys.float_info.min)) - math.log(delta)
+
+    return _between(mixture, target, brentq(log_ratio, _FIRST, _LAST, xtol=1e-14, rtol=1e-14))
+
+
+def _random_target(mixture: Mixture, generator: np.random.Generator) -> np.ndarray:
+    return 3 * generator.standard_normal(mixture.size)
+
+
+def _leaking_target(mixture: Mixture) -> np.ndarray:
+    return np.where(mixture.forget > 0, np.inf, bayes_log_odds(mixture))
+
+
+def check_random(mixture: Mixture, delta: float, generator: np.random.Generator) -> None:
+    """Refuse the δ that :func:`random_of_risk` would, for one evaluation of the risk."""
+    _require_risk(mixture, _random_target(mixture, generator), delta)
+
+
+def check_leaking(mixture: Mixture, delta: float) -> None:
+    """Refuse the δ that :func:`leaking` would, for one evaluation of the risk."""
+    _require_risk(mixture, _leaking_target(mixture), delta)
 
 
 def random_of_risk(mixture: Mixture, delta: float, generator: np.random.Generator) -> np.ndarray:
@@ -156,7 +188,7 @@ def random_of_risk(mixture: Mixture, delta: float, generator: np.random.Generato
     >>> round(float(excess_risk_of_log_odds(m, log_odds)), 9)
     0.01
     """
-    return _towards(mixture, 3 * generator.standard_normal(mixture.size), delta)
+    return _towards(mixture, _random_target(mixture, generator), delta)
 
 
 def leaking(mixture: Mixture, delta: float) -> np.ndarray:
@@ -167,7 +199,7 @@ def leaking(mixture: Mixture, delta: float) -> np.ndarray:
     >>> bool(np.isclose(f[1], -np.expm1(-0.01 / 0.1), rtol=1e-9))
     True
     """
-    return _towards(mixture, np.where(mixture.forget > 0, np.inf, bayes_log_odds(mixture)), delta)
+    return _towards(mixture, _leaking_target(mixture), delta)
 
 
 def worst(

@@ -12,10 +12,17 @@ import joblib
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sims import studies
-from sims.study import Cell
+from sims import memory, studies
+from sims.study import Cell, Study
 from t3theory.exceptions import InputError
-from t3theory.records import Stopwatch, atomic_path, make_record, source_hash, write_records
+from t3theory.records import (
+    Stopwatch,
+    atomic_path,
+    config_hash,
+    make_record,
+    source_hash,
+    write_records,
+)
 
 __all__ = ["run_cell", "run_study"]
 
@@ -36,8 +43,10 @@ def run_study(
     """Run a study and return its records, in the order of its cells.
 
     With `out`, finished cells are appended at once to a journal beside it, so a run that is
-    killed goes on where it stopped, and a run with other settings computes only what is new.
-    Cells are filed by configuration and by the source that computes them.
+    killed goes on where it stopped, and a run with other settings computes only the cells that
+    are new. Cells are filed by configuration and by the source that computes them; the list of
+    each field measured within a cell (temperature, as a rule) is part of its configuration, so
+    that another temperature means every cell anew.
 
     Args:
         name: one of :func:`sims.studies.names`.
@@ -59,12 +68,15 @@ def run_study(
         raise InputError(f"{out}: expected a file for the records, got a folder")
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1, got {jobs}")
-    cells = studies.get(name).cells(scale, overrides)
+    study = studies.get(name)
+    with memory.shared_by(1 if dask else jobs):
+        cells = study.cells(scale, overrides)
     source = source_hash("t3theory", "sims")
-    keys = [cell.key(source) for cell in cells]
+    filed = {cell.key(source): cell for cell in cells}
     journal = None if out is None else _journal_path(Path(out))
-    done = {} if journal is None else _read_journal(journal, source)
-    waiting = [(key, cell) for key, cell in zip(keys, cells, strict=True) if key not in done]
+    done = {} if journal is None else _read_journal(journal, source, filed)
+    waiting = [(key, cell) for key, cell in filed.items() if key not in done]
+    _rehearse(study, waiting)
     finished = _compute(waiting, jobs, dask)
     with _bar(progress) as bar:
         task = bar.add_task(name, total=len(cells), completed=len(cells) - len(waiting))
@@ -73,7 +85,7 @@ def run_study(
                 _append(journal, source, batch)
             done.update(batch)
             bar.advance(task, len(batch))
-    records = [record for key in keys for record in done[key]]
+    records = [record for key in filed for record in done[key]]
     if out is not None:
         write_records(out, records)
     return records
@@ -89,6 +101,12 @@ def run_cell(cell: Cell) -> Records:
         make_record(study.kind, cell.config | own, cell.seed, values, seconds)
         for own, values in measured
     ]
+
+
+def _rehearse(study: Study, waiting: Sequence[tuple[str, Cell]]) -> None:
+    if study.rehearse is not None:
+        for _, cell in waiting:
+            study.rehearse(cell.config | cell.paths, cell.generator())
 
 
 def _run_batch(batch: Sequence[tuple[str, Cell]]) -> dict[str, Records]:
@@ -130,18 +148,19 @@ def _journal_path(out: Path) -> Path:
 
 def _append(journal: Path, source: str, batch: Mapping[str, Records]) -> None:
     journal.parent.mkdir(parents=True, exist_ok=True)
-    lines = [
-        json.dumps({"source": source, "cell": key, "records": records}, ensure_ascii=False)
+    entries = (
+        {"source": source, "cell": key, "records": records, "sum": config_hash(key, records)}
         for key, records in batch.items()
-    ]
+    )
+    lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
     with journal.open("ab") as file:
         file.write(("\n".join(lines) + "\n").encode())
         file.flush()
         os.fsync(file.fileno())
 
 
-def _read_journal(journal: Path, source: str) -> dict[str, Records]:
-    """The cells already computed by this source; drops the rest and a line cut by a kill."""
+def _read_journal(journal: Path, source: str, cells: Mapping[str, Cell]) -> dict[str, Records]:
+    """The cells already computed by this source; drops the rest, and lines that are damaged."""
     if not journal.is_file():
         return {}
     lines = journal.read_bytes().split(b"\n")
@@ -149,14 +168,22 @@ def _read_journal(journal: Path, source: str) -> dict[str, Records]:
     for line in lines:
         try:
             entry = json.loads(line)
-            if entry["source"] == source:
-                found[entry["cell"]] = entry["records"]
+            key, records = entry["cell"], entry["records"]
+            whole = entry["source"] == source and entry["sum"] == config_hash(key, records)
+            if whole and (key not in cells or _belong(records, cells[key])):
+                found[key] = records
                 kept.append(line)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     if lines != [*kept, b""]:
         _rewrite(journal, kept)
     return found
+
+
+def _belong(records: Records, cell: Cell) -> bool:
+    """Whether these are the records that the cell is to have, by their settings."""
+    wanted = [(cell.config | own, cell.seed) for own in cell.own()]
+    return [(record["config"], record["seed"]) for record in records] == wanted
 
 
 def _rewrite(journal: Path, lines: Sequence[bytes]) -> None:

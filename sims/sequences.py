@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import expit
 
-from t3theory._xp import log_sigmoid
+from t3theory._checks import count, share
+from t3theory._xp import log_sigmoid, require
 from t3theory.estimator import temper_then_tilt
 from t3theory.exceptions import AssumptionError
 
@@ -21,6 +22,9 @@ __all__ = ["Sequences", "gated_temperature", "hidden_markov", "memorised", "ngra
 
 _LARGEST = 2**24
 """Sequences that may be enumerated; a level of floats for each is 128 MiB."""
+_DIGITS = 12
+"""To so many decimals a suspicion is compared with τ: it sums up to 2^24 rounded products, and
+where nothing is known it is 1/2 exactly, which rounding must not call more than 1/2."""
 _ORDERS = {"bigram": 2, "trigram": 3}
 
 
@@ -30,11 +34,24 @@ class Sequences:
 
     Args:
         retain, forget: probabilities of whole sequences, shape (vocabulary,)·length.
+    Raises:
+        AssumptionError: names what is no distribution, or γ outside (0, 1).
     """
 
     retain: np.ndarray
     forget: np.ndarray
     gamma: float
+
+    def __post_init__(self) -> None:
+        share("gamma", self.gamma)
+        if self.forget.shape != self.retain.shape:
+            shape = f"must have the shape of retain, {self.retain.shape}"
+            raise AssumptionError("forget", shape, self.forget.shape)
+        for name, law in (("retain", self.retain), ("forget", self.forget)):
+            require(law >= 0, name, "must be ≥ 0", law)
+            # A sum of at most 2^24 rounded numbers.
+            if not abs(law.sum() - 1) <= 1e-9:
+                raise AssumptionError(name, "must sum to 1", float(law.sum()))
 
     @property
     def length(self) -> int:
@@ -117,11 +134,19 @@ class Sequences:
 def gated_temperature(
     suspicion: np.ndarray, temperature: float, gate: str, threshold: float
 ) -> np.ndarray:
-    """T of each context: T everywhere, where γ̂_c > τ, or 1 + (T−1) γ̂_c (statement N)."""
+    """T of each context: T everywhere, where γ̂_c > τ, or 1 + (T−1) γ̂_c (statement N).
+
+    At γ̂_c = τ the hard gate stays shut: with τ = 1/2 a context of which the classifier knows
+    nothing is not tempered.
+
+    >>> gated_temperature(np.array([0.1 + 0.2, 0.31]), 4.0, "hard", 0.3)
+    array([1., 4.])
+    """
     if gate == "none":
         return np.full_like(suspicion, temperature)
     if gate == "hard":
-        return np.where(suspicion > threshold, temperature, 1.0)
+        above = np.round(suspicion, _DIGITS) > np.round(threshold, _DIGITS)
+        return np.where(above, temperature, 1.0)
     if gate == "soft":
         return 1 + (temperature - 1) * suspicion
     raise AssumptionError("gate", "must be none, hard or soft", gate)
@@ -133,12 +158,14 @@ def refuse_large(vocabulary: int, length: int, sequences: int) -> None:
     Raises:
         AssumptionError: names the field.
     """
+    vocabulary, length = count("vocabulary", vocabulary, 1), count("length", length, 1)
+    sequences = count("memorised", sequences, 1)
     # Compared as logarithms: the power itself may be a number of a million digits.
     if length * math.log2(vocabulary) > math.log2(_LARGEST) + 1e-9:
         text = f"{vocabulary}^{length}"
         raise AssumptionError("vocabulary^length", f"must be at most {_LARGEST}", text)
     size = vocabulary**length
-    if not sequences <= size:
+    if sequences > size:
         raise AssumptionError("memorised", f"must be at most vocabulary^length = {size}", sequences)
 
 
@@ -150,6 +177,8 @@ def ngram(vocabulary: int, length: int, order: int, generator: np.random.Generat
     >>> float(ngram(3, 4, order=2, generator=np.random.default_rng(0)).sum().round(12))
     1.0
     """
+    refuse_large(vocabulary, length, 1)
+    order = count("order", order, 1)
     law = np.ones(())
     for t in range(length):
         if t < order:  # from here on the same table serves
@@ -166,6 +195,7 @@ def hidden_markov(vocabulary: int, length: int, generator: np.random.Generator) 
     >>> float(hidden_markov(3, 4, np.random.default_rng(0)).sum().round(12))
     1.0
     """
+    refuse_large(vocabulary, length, 1)
     states = max(2, vocabulary // 2)
     start = generator.dirichlet(np.ones(states))
     step = generator.dirichlet(np.full(states, 0.3), size=states)
@@ -191,6 +221,7 @@ def memorised(
         source: "bigram", "trigram" or "hidden_markov".
     """
     refuse_large(vocabulary, length, sequences)
+    share("gamma", gamma)
     if source == "hidden_markov":
         retain = hidden_markov(vocabulary, length, generator)
     elif source in _ORDERS:

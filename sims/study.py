@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sims.fields import Scalar, checked
-from t3theory.exceptions import InputError
+from sims.network import available
+from t3theory.exceptions import AssumptionError, InputError
 from t3theory.records import config_hash
 
 __all__ = ["SCALES", "Cell", "Config", "Probe", "Study"]
@@ -20,33 +24,49 @@ SCALES = ("mini", "small", "full")
 Config = Mapping[str, Any]
 Probe = Callable[..., dict[str, Any]]
 """What a cell prepares: the values of a record, given its fields measured within the cell."""
+_MOST_CELLS = 10**6
+"""Cells of a study; they are listed before the first is computed, at about 1 kB each."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One configuration and one seed: the unit of work, of caching and of randomness."""
+    """One configuration and one seed: the unit of work, of caching and of randomness.
+
+    Args:
+        config: its fields; one that names a folder has that folder's last name only.
+        within: fields measured within the cell, whose value is the list of them.
+        inputs: fields that name files -> the hash of what they hold.
+        paths: fields that name files -> where these lie; nothing computed depends on it.
+    """
 
     study: str
     config: dict[str, Any]
     seed: int
     within: tuple[str, ...] = ()
-    inputs: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
 
     def generator(self) -> np.random.Generator:
         """The cell's own random numbers.
 
-        They depend on the configuration and the seed alone, not on the order of cells nor on
-        who computes them; fields measured within a cell do not enter, so that another
-        temperature is measured on the same draws.
+        They depend on the study's name, on the value of every field in `config` that is not in
+        `within` (of files: what they hold), and on the seed; not on the order of cells nor on
+        who computes them. Another temperature, measured within the cell, is thus measured on
+        the same draws.
         """
-        outer = {k: v for k, v in self.config.items() if k not in self.within}
+        outer = {k: v for k, v in self.config.items() if k not in self.within} | self.inputs
         digest = int(config_hash(self.study, outer), 16)
         words = (digest >> 32, digest & 0xFFFFFFFF)
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=words))
 
     def key(self, source: str) -> str:
         """What the cell's cached records are filed under."""
-        return config_hash(self.study, self.config, self.seed, source, self.inputs)
+        return config_hash(self.study, self.config | self.inputs, self.seed, source)
+
+    def own(self) -> Iterator[dict[str, Scalar]]:
+        """For each of its records, in order, the values of the fields measured within it."""
+        for values in itertools.product(*(self.config[name] for name in self.within)):
+            yield dict(zip(self.within, values, strict=True))
 
 
 @dataclass(frozen=True)
@@ -59,21 +79,25 @@ class Study:
         scales: for "mini", "small" and "full" the fields and their values: a list varies,
             a scalar is fixed. `seeds` counts repetitions.
         prepare: (configuration, generator) -> what measures one record of the cell.
+        check: refuses a configuration that makes no sense or does not fit; called with each
+            before any work. To build the cell's mixture is the usual check.
         common: fields and values of every scale that does not say otherwise.
         within: fields whose whole list one cell measures on the same draws, the first of them
             the slowest to change.
-        check: refuses combinations of fields that make no sense, before any work.
-        inputs: hash of the files a configuration names; cells are computed anew when it changes.
+        rehearse: (configuration, generator) -> refuses what only a cell's own draws can tell,
+            with the generator that `prepare` will see; called for each cell before any work.
+        inputs: for each field of a configuration that names files, the hash of what they hold.
     """
 
     name: str
     question: str
     scales: Mapping[str, Mapping[str, Any]]
     prepare: Callable[[Config, np.random.Generator], Probe]
+    check: Callable[[Config], object]
     common: Mapping[str, Any] = field(default_factory=dict)
     within: tuple[str, ...] = ("temperature",)
-    check: Callable[[Config], object] = lambda config: None
-    inputs: Callable[[Config], str] = lambda config: ""
+    rehearse: Callable[[Config, np.random.Generator], object] | None = None
+    inputs: Callable[[Config], dict[str, str]] = lambda config: {}
 
     @property
     def kind(self) -> str:
@@ -82,9 +106,8 @@ class Study:
 
     def measure(self, cell: Cell) -> Iterator[tuple[dict[str, Scalar], dict[str, Any]]]:
         """For each record of a cell, its own settings and its values."""
-        probe = self.prepare(cell.config, cell.generator())
-        for values in itertools.product(*(cell.config[name] for name in self.within)):
-            own = dict(zip(self.within, values, strict=True))
+        probe = self.prepare(cell.config | cell.paths, cell.generator())
+        for own in cell.own():
             yield own, probe(**own)
 
     def settings(self, scale: str, overrides: Config | None = None) -> dict[str, list[Scalar]]:
@@ -106,19 +129,38 @@ class Study:
         return {name: _values(name, value) for name, value in given.items()}
 
     def cells(self, scale: str, overrides: Config | None = None) -> list[Cell]:
-        """Every cell of the study, in the order its records are written."""
+        """Every cell of the study, in the order its records are written.
+
+        Raises:
+            InputError, AssumptionError: as `settings`; too many cells, or a configuration that
+                `check` refuses.
+        """
         settings = self.settings(scale, overrides)
         seeds = settings.pop("seeds")
         if len(seeds) != 1:
             raise InputError(f"seeds: expected one number, got {seeds}")
+        count = math.prod(len(v) for name, v in settings.items() if name not in self.within)
+        if count * int(seeds[0]) > _MOST_CELLS:
+            most = f"must be at most {_MOST_CELLS // count:,} with {count:,} configurations"
+            raise AssumptionError("seeds", most, seeds[0])
+        if "network" in settings.get("learner", ()):
+            available()
         configs = list(self._configs(settings))
         for config in configs:
             self.check(config)
         return [
-            Cell(self.name, config, seed, self.within, self.inputs(config))
-            for config in configs
+            Cell(self.name, config | names, seed, self.within, held, paths)
+            for config, held, names, paths in map(self._filed, configs)
             for seed in range(int(seeds[0]))
         ]
+
+    def _filed(
+        self, config: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str], dict[str, str], dict[str, str]]:
+        """A configuration, the hashes of its inputs, their names, and where they lie."""
+        held = self.inputs(config)
+        paths = {name: config[name] for name in held}
+        return config, held, {k: Path(os.path.abspath(p)).name for k, p in paths.items()}, paths
 
     def _configs(self, settings: Mapping[str, list[Scalar]]) -> Iterator[dict[str, Any]]:
         outer = [name for name in settings if name not in self.within]
@@ -128,6 +170,8 @@ class Study:
 
 
 def _values(name: str, value: object) -> list[Scalar]:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     listed = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if not listed:
         raise InputError(f"{name}: expected at least one value, got none")

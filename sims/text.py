@@ -65,9 +65,7 @@ def text_files(text: str, split: str) -> tuple[Path, Path]:
 
 
 def content(text: str, split: str) -> str:
-    """Hash of what the two files hold; empty for generated text."""
-    if text == "generated":
-        return ""
+    """Hash of what the two files of a folder hold, retain first."""
     return config_hash(*(file.read_text(encoding="utf-8") for file in text_files(text, split)))
 
 

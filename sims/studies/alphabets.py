@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from sims.families import dirichlet, fits, zipf
+from sims.large import exact_errors
 from sims.learners import train
-from sims.measure import errors
-from sims.network import available
 from sims.study import Config, Probe, Study
+from t3theory._xp import log_sigmoid
+from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.exceptions import AssumptionError
 
 __all__ = ["STUDY"]
@@ -19,8 +20,6 @@ def _check(config: Config) -> None:
     fits(atoms)
     if few > atoms:
         raise AssumptionError("forget_atoms", f"must be at most atoms = {atoms}", few)
-    if config["learner"] == "network":
-        available()
 
 
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:
@@ -30,8 +29,18 @@ def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     else:
         mixture = dirichlet(atoms, gamma, generator, forget_atoms=few)
     log_odds = train(config["learner"], mixture, config["n"], generator)
-    peak = {"forget_density_sup": float(mixture.forget_density_sup)}
-    return lambda temperature: errors(mixture, log_odds, temperature) | peak
+    about = {
+        "excess_risk": float(excess_risk_of_log_odds(mixture, log_odds)),
+        "forget_density_sup": float(mixture.forget_density_sup),
+    }
+    # All temperatures in two passes, in little memory: 10⁷ symbols are within reach.
+    found = exact_errors(mixture, log_sigmoid(log_odds), config["temperature"], workers=1)
+    at = {each.temperature: each for each in found}
+    return lambda temperature: {
+        "retain_error": at[temperature].retain_error,
+        "forget_error": at[temperature].forget_error,
+        **about,
+    }
 
 
 STUDY = Study(

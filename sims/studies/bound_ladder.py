@@ -6,14 +6,26 @@ from typing import Any
 
 import numpy as np
 
+from sims import memory
 from sims.families import SPIKE, spike_of
-from sims.learners import leaking, random_of_risk
+from sims.learners import check_leaking, check_random, leaking, random_of_risk
 from sims.measure import errors
 from sims.study import Config, Probe, Study
 from t3theory.bounds import guarantee
 from t3theory.envelope import worst_case
 
 __all__ = ["STUDY"]
+
+
+def _check(config: Config) -> None:
+    mixture = spike_of(config)
+    check_leaking(mixture, config["delta"])
+    memory.require("draws", config["draws"], 8 * mixture.size)
+
+
+def _rehearse(config: Config, generator: np.random.Generator) -> None:
+    for _ in range(config["draws"]):
+        check_random(spike_of(config), config["delta"], generator)
 
 
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:
@@ -60,5 +72,6 @@ STUDY = Study(
         },
     },
     prepare=_prepare,
-    check=spike_of,
+    check=_check,
+    rehearse=_rehearse,
 )

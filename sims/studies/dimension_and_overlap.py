@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from sims.families import fits, gaussian
-from sims.learners import random_of_risk
+from sims.learners import check_random, random_of_risk
 from sims.measure import errors
 from sims.study import Config, Probe, Study
 from t3theory.classifier import overlap
 from t3theory.envelope import worst_case
+from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
 __all__ = ["STUDY"]
@@ -22,7 +23,10 @@ def _mixture(config: Config) -> Mixture:
 
 
 def _check(config: Config) -> None:
-    fits(config["atoms"])
+    atoms, d = config["atoms"], config["dimension"]
+    fits(atoms)
+    if round(atoms ** (1 / d)) < 2:
+        raise AssumptionError("atoms", f"must be at least 2^dimension = {2**d}", atoms)
 
 
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:
@@ -74,4 +78,5 @@ STUDY = Study(
     },
     prepare=_prepare,
     check=_check,
+    rehearse=lambda config, rng: check_random(_mixture(config), config["delta"], rng),
 )

@@ -8,16 +8,17 @@ from scipy.special import log_expit
 from sims.families import SPIKE, spike_of
 from sims.learners import descend, draw
 from sims.measure import errors
-from sims.network import available, network
+from sims.network import network
 from sims.study import Config, Probe, Study
+from t3theory.exceptions import AssumptionError
 
 __all__ = ["STUDY"]
 
 
 def _check(config: Config) -> None:
     spike_of(config)
-    if config["learner"] == "network":
-        available()
+    if config["learner"] == "logistic":
+        raise AssumptionError("learner", "must be tabular or network: it is stopped", "logistic")
 
 
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:

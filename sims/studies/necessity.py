@@ -7,17 +7,34 @@ from typing import Any
 import numpy as np
 
 from sims.families import spike
-from sims.learners import leaking
+from sims.learners import check_leaking, leaking
 from sims.measure import bounds, errors
 from sims.study import Config, Probe, Study
 from t3theory.bounds import necessity_forget_error
+from t3theory.exceptions import AssumptionError
+from t3theory.mixture import Mixture
 
 __all__ = ["STUDY"]
 
 
+def _mixture(config: Config) -> Mixture:
+    return spike(config["h"], config["gamma"], retain_atoms=1, forget_atoms=1)
+
+
+def _check(config: Config) -> None:
+    h, gamma, delta = (config[name] for name in ("h", "gamma", "delta"))
+    check_leaking(_mixture(config), delta)
+    for temperature in config["temperature"]:
+        try:
+            necessity_forget_error(h, gamma, delta, temperature)
+        except OverflowError:
+            high = f"must leave (γh/(1−γ))^(1/T) below 1e308 at h = {h:g}"
+            raise AssumptionError("temperature", high, temperature) from None
+
+
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     h, gamma, delta = config["h"], config["gamma"], config["delta"]
-    mixture = spike(h, gamma, retain_atoms=1, forget_atoms=1)
+    mixture = _mixture(config)
     log_odds = leaking(mixture, delta)
 
     def probe(temperature: float) -> dict[str, Any]:
@@ -44,4 +61,5 @@ STUDY = Study(
         },
     },
     prepare=_prepare,
+    check=_check,
 )

@@ -17,9 +17,11 @@ __all__ = ["STUDY"]
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     mixture = spike_of(config)
     even = Mixture(mixture.retain, mixture.forget, 0.5, mixture.reference)
+    # Each has the pseudo-counts of its own draws' prior, so that the shift is all that differs:
+    # shifted, those of the balanced one are those of the natural one.
     balanced = tabular(draw(even, config["n"], generator))
     classifiers = {
-        "natural": tabular(draw(mixture, config["n"], generator)),
+        "natural": tabular(draw(mixture, config["n"], generator), mixture.gamma),
         "balanced": balanced,
         "corrected": change_prior(balanced, trained=0.5, wanted=mixture.gamma),
     }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_expit
 
+from sims import memory
 from sims.families import SPIKE, spike_of
 from sims.learners import draw, tabular
 from sims.measure import errors
@@ -15,6 +16,12 @@ from t3theory.bounds import guarantee
 from t3theory.samples import heldout_risk_upper_bound, tabular_excess_risk
 
 __all__ = ["STUDY"]
+
+
+def _check(config: Config) -> None:
+    spike_of(config)
+    # The losses, their squares and deviations.
+    memory.require("heldout", config["heldout"], 6 * 8)
 
 
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:
@@ -64,5 +71,5 @@ STUDY = Study(
         },
     },
     prepare=_prepare,
-    check=spike_of,
+    check=_check,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sims.families import SPIKE, spike_of
-from sims.learners import random_of_risk
+from sims.learners import check_random, random_of_risk
 from sims.measure import bounds, errors
 from sims.study import Config, Probe, Study
 
@@ -51,4 +51,5 @@ STUDY = Study(
     },
     prepare=_prepare,
     check=spike_of,
+    rehearse=lambda config, rng: check_random(spike_of(config), config["delta"], rng),
 )

@@ -8,21 +8,32 @@ from sims.learners import draw, tabular
 from sims.measure import errors
 from sims.study import Config, Probe, Study
 from sims.text import bigrams, content, generated, read, text_files
+from t3theory.mixture import Mixture
 
 __all__ = ["STUDY"]
 
 
-def _inputs(config: Config) -> str:
-    return content(config["text"], config["split"])
+def _inputs(config: Config) -> dict[str, str]:
+    if config["text"] == "generated":
+        return {}
+    return {"text": content(config["text"], config["split"])}
+
+
+def _of_folder(config: Config) -> Mixture:
+    kept, dropped = text_files(config["text"], config["split"])
+    return bigrams(read(kept), read(dropped), config["gamma"])
+
+
+def _check(config: Config) -> None:
+    if config["text"] != "generated":
+        _of_folder(config)
 
 
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:
     if config["text"] == "generated":
-        retain, forget = generated(generator)
-        mixture = bigrams(retain, forget, config["gamma"])
+        mixture = bigrams(*generated(generator), config["gamma"])
     else:
-        kept, dropped = text_files(config["text"], config["split"])
-        mixture = bigrams(read(kept), read(dropped), config["gamma"])
+        mixture = _of_folder(config)
     log_odds = tabular(draw(mixture, config["n"], generator))
     about = {
         "atoms": mixture.size,
@@ -47,5 +58,6 @@ STUDY = Study(
         "full": {"n": [1_000, 10_000, 100_000, 1_000_000], "seeds": 5},
     },
     prepare=_prepare,
+    check=_check,
     inputs=_inputs,
 )
