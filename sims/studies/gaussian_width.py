@@ -55,10 +55,10 @@ STUDY = Study(
             "atoms_per_axis": 64,
         },
         "full": {
-            "width": [0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 3e-3, 1e-3, 1e-4, 1e-5],
+            "width": [0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 1e-3, 1e-4],
             "dimension": [1, 2, 3],
             "components": [1, 3],
-            "atoms_per_axis": 64,
+            "atoms_per_axis": 48,
         },
     },
     prepare=_prepare,
