@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import middle
-from figures.statistics import geometric_mean, group
+from figures.statistics import geometric_mean, geometric_mean_of, group
 
 __all__ = ["KIND", "build", "caption"]
 
@@ -27,11 +27,10 @@ def build(records: Records) -> Figure:
         rows = len(_QUANTITIES)
         fig, panels = style.figure(style.PAGE, 92, columns=len(chosen), rows=rows)
         for row, (quantity, name) in enumerate(_QUANTITIES.items()):
-            for column, record in enumerate(chosen):
+            for column, (t, found) in enumerate(chosen.items()):
                 panel = panels[row * len(chosen) + column]
-                _ladder(panel, record["values"], quantity)
+                _ladder(panel, found, quantity)
                 panel.set_xlabel(name)
-                t = record["config"]["temperature"]
                 panel.set_title(f"T = {t:g}", fontweight="normal")
     return fig
 
@@ -39,44 +38,60 @@ def build(records: Records) -> Figure:
 def caption(records: Records) -> str:
     """What is seen, with the ratio of the best bound to the worst case."""
     chosen = _chosen(records)
-    config = chosen[0]["config"]
+    config = next(iter(chosen.values()))[0]["config"]
     told = []
-    for record in chosen:
-        values, t = record["values"], record["config"]["temperature"]
-        worst = values["forget_error_certified"]
-        name, best = _bounds(values, "forget_error")[0]
-        gap = 1 - values["forget_error_attained"] / worst
+    for t, found in chosen.items():
+        worst = _value(found, "forget_error_certified")
+        name, best = _bounds(found, "forget_error")[0]
+        gap = 1 - _value(found, "forget_error_attained") / worst
         told.append(
             f"T = {t:g}: worst case {worst:.3g} (certified to {gap:.0e}), best bound {name} "
             f"{best / worst:.3g} times that"
         )
     return (
-        f"Spike mixture, h = {config['h']:g}, γ = {config['gamma']:g}, excess risk δ = "
+        f"Spike mixture, h = {config['h']:g}, γ = {config['gamma']:g}, overlap {config['overlap']:g}, excess risk δ = "
         f"{config['delta']:g}. Bar: 95% t interval around the geometric mean of "
-        f"{config['draws']} random classifiers; squares: the classifier of statement F; "
+        f"{len(_random(found, 'forget_error'))} random classifiers; squares: the classifier of statement F; "
         f"diamonds: the largest error any classifier of that risk has, attained and certified; "
         f"circles: bounds that know δ only, by ledger letter. Forget error, {'; '.join(told)}."
     )
 
 
-def _chosen(records: Records) -> list[Mapping[str, Any]]:
-    """One record for each of at most three temperatures, at the middle of everything else."""
+def _chosen(records: Records) -> dict[float, Records]:
+    """T -> its records, for at most three temperatures, at the middle of everything else."""
     fixed = middle(records, "h", "delta", "overlap")
     by_t = group(fixed, lambda r: r["config"]["temperature"])
     temperatures = list(by_t)
     kept = sorted({0, len(temperatures) // 2, len(temperatures) - 1})
-    return [min(by_t[temperatures[i]], key=lambda r: r["seed"] or 0) for i in kept]
+    # In the order of seeds, or sums would differ in their last digit.
+    return {
+        temperatures[i]: sorted(by_t[temperatures[i]], key=lambda r: r["seed"] or 0) for i in kept
+    }
 
 
-def _bounds(values: Mapping[str, Any], quantity: str) -> list[tuple[str, float]]:
+def _value(records: Records, name: str) -> float:
+    """What is not random, the same for every seed."""
+    return geometric_mean_of(records, name).value
+
+
+def _random(records: Records, quantity: str) -> list[float]:
+    """The errors of the random classifiers of every seed."""
+    return [x for r in records for x in r["values"][f"{quantity}_random"]]
+
+
+def _bounds(records: Records, quantity: str) -> list[tuple[str, float]]:
     prefix = f"{quantity}_bound_"
-    found = [(k.removeprefix(prefix), v) for k, v in values.items() if k.startswith(prefix)]
+    names = [name for name in records[0]["values"] if name.startswith(prefix)]
+    found = [(name.removeprefix(prefix), _value(records, name)) for name in names]
     return sorted(found, key=lambda item: (item[1], item[0]))
 
 
-def _ladder(axes: Axes, values: Mapping[str, Any], quantity: str) -> None:
-    bounds = _bounds(values, quantity)
-    random = geometric_mean(values[f"{quantity}_random"])
+def _ladder(axes: Axes, records: Records, quantity: str) -> None:
+    bounds = _bounds(records, quantity)
+    random = geometric_mean(_random(records, quantity))
+    leaking, attained, certified = (
+        _value(records, f"{quantity}_{name}") for name in ("leaking", "attained", "certified")
+    )
     names = ["random", "statement F", "worst case", *(name for name, _ in bounds)]
     height = dict(zip(names, range(len(names)), strict=True))
     axes.errorbar(
@@ -86,16 +101,14 @@ def _ladder(axes: Axes, values: Mapping[str, Any], quantity: str) -> None:
         marker="o",
         color="black",
     )
-    axes.plot(values[f"{quantity}_leaking"], height["statement F"], "s", color="black")
+    axes.plot(leaking, height["statement F"], "s", color="black")
     axes.plot(
-        [values[f"{quantity}_attained"], values[f"{quantity}_certified"]],
+        [attained, certified],
         [height["worst case"]] * 2,
         "D",
         color=style.PALETTE["guidance"],
     )
-    axes.axvline(
-        values[f"{quantity}_certified"], color=style.PALETTE["guidance"], linewidth=0.5, zorder=0
-    )
+    axes.axvline(certified, color=style.PALETTE["guidance"], linewidth=0.5, zorder=0)
     for name, value in bounds:
         axes.plot(value, height[name], "o", color=style.PALETTE["t3"])
     axes.set_xscale("log")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, settings, where
-from figures.statistics import Estimate, slope_of
+from figures.statistics import local_slopes
 
 __all__ = ["KIND", "build", "caption", "slopes"]
 
@@ -20,11 +20,11 @@ _VALUE = "forget_error_attained"
 _COLOURS = [style.PALETTE[name] for name in ("guidance", "accent", "t3", "gated")]
 
 
-def slopes(records: Records) -> dict[tuple[int, float], Estimate]:
-    """(dimension, distance) -> fitted exponent b of the worst FE ∝ δ^b at the least T."""
+def slopes(records: Records) -> dict[tuple[int, float], list[float]]:
+    """(dimension, distance) -> exponents of the worst FE ∝ δ^b from each δ to the next, least T."""
     main = _main(records)
     return {
-        (d, x): slope_of(
+        (d, x): local_slopes(
             where(main, dimension=d, distance=x), lambda r: r["config"]["delta"], _VALUE
         )
         for d in settings(main, "dimension")
@@ -42,7 +42,8 @@ def build(records: Records) -> Figure:
             ends = []
             for colour, x in zip(_COLOURS, settings(main, "distance"), strict=False):
                 at = where(main, dimension=d, distance=x)
-                text = f"distance {x:g}\nslope {fitted[d, x].value:.2f}"
+                low, high = fitted[d, x][0], fitted[d, x][-1]
+                text = f"distance {x:g}\n{low:.2f} to {high:.2f}"
                 ends.append((*curve(panel, at, "delta", _VALUE, colour), text, colour))
                 curve(panel, at, "delta", "forget_error", colour, dashed=True)
             panel.set(xscale="log", yscale="log", xlabel="excess risk δ (nats)")
@@ -58,8 +59,11 @@ def caption(records: Records) -> str:
     config = main[0]["config"]
     told = []
     for (d, x), slope in slopes(records).items():
+        low, high = slope[0], slope[-1]
         one = where(main, dimension=d, distance=x)[0]["values"]
-        told.append(f"d = {d}, distance {x:g} (overlap {one['overlap']:.2g}): {slope:.2f}")
+        told.append(
+            f"d = {d}, distance {x:g} (overlap {one['overlap']:.2g}): {low:.2f} to {high:.2f}"
+        )
     gap = max(
         1 - r["values"]["forget_error_attained"] / r["values"]["forget_error_certified"]
         for r in records
@@ -68,9 +72,10 @@ def caption(records: Records) -> str:
         f"A forget Gaussian of width {config['width']:g} at some distance from the retain one, "
         f"γ = {config['gamma']:g}, T = {config['temperature']:g}. Solid: the largest forget error "
         f"known of a classifier of excess risk δ (no other's is higher by more than {100 * gap:.1g}% of the "
-        f"certified bound, at any point and T); dashed: a random one of that risk. Fitted exponents of δ with 95% t "
-        f"intervals: {'; '.join(told)} (theory: 1/2 where δ is below the overlap, towards 1 "
-        f"where it is above)."
+        f"certified bound, at any point and T); dashed: a random one of that risk, a single draw. At the "
+        f"curves: exponents of δ between the two least and the two largest δ: {'; '.join(told)} "
+        f"(theory: 1/2 where δ is below the overlap, towards 1 where it is above). Nothing solid "
+        f"is random: no intervals."
     )
 
 

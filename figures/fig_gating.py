@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import style
@@ -34,18 +35,33 @@ def build(records: Records) -> Figure:
     main = _main(records)
     with style.context():
         fig, panels = style.figure(style.PAGE, 62, columns=3)
-        ends: list[list] = [[], [], []]
+        ends: list[list] = [[], []]
         for gate in settings(main, "gate"):
             at, label = where(main, gate=gate), (_NAMES[gate], _COLOURS[gate])
             found = traced(panels, at, _COLOURS[gate])
             for labels, end in zip(ends[:2], found, strict=False):
                 labels.append((*end, *label))
-            if gate == "none":
-                last = settings(at, "temperature")[-1]
-                ends[2].append((*found[2], f"T = {last:g}", _COLOURS[gate]))
-        for panel, labels in zip(panels, ends, strict=True):
+            _named(panels[2], found[2], gate)
+        for panel, labels in zip(panels[:2], ends, strict=True):
             style.finish(panel, labels, 0.4)
+        style.tidy_log_axis(panels[2].xaxis)
+        style.finish(panels[2], [], 0.4)
     return fig
+
+
+def _named(axes: Axes, end: tuple[float, float], gate: str) -> None:
+    """The name beside the end of a curve in the plane of both errors, on the side with room."""
+    left = gate == "hard"
+    axes.annotate(
+        _NAMES[gate].removesuffix(" gate"),
+        end,
+        xytext=(-5 if left else 5, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="center",
+        fontsize=6.5,
+        color=_COLOURS[gate],
+    )
 
 
 def caption(records: Records) -> str:
@@ -68,7 +84,9 @@ def caption(records: Records) -> str:
         f"Sequences of {config['length']} symbols out of {config['vocabulary']}: "
         f"{config['memorised']} memorised ones among those of a random {_SOURCES[config['source']]}, γ = {config['gamma']:g}, "
         f"add-one classifiers of prefixes from n = {config['n']:,} sequences, gate threshold "
-        f"{config['gate_threshold']:g}; all errors exact. At T = {t:g}, {'; '.join(told)}. "
+        f"{config['gate_threshold']:g}; all errors exact. (c) One "
+        f"error against the other, from T = {settings(main, 'temperature')[0]:g} at the top to "
+        f"T = {t:g} at the bottom. At T = {t:g}, {'; '.join(told)}. "
         f"Geometric means over {seeds} seeds with 95% t intervals of the logarithms."
     )
 

@@ -63,17 +63,30 @@ def build(records: Records) -> Figure:
                     marker="o",
                     elinewidth=0.6,
                 )
-                ends.append((x[-1], y[-1], name, colour))
+                ends.append((x[-1], y[-1], f"{name}\n{_setting(points[-1])}", colour))
             panel.set(xscale="log", yscale="log", xlabel="retain error (nats)")
             panel.set_title(style.power_label("h", h), fontweight="normal")
             style.tidy_log_axis(panel.xaxis)
-            style.finish(panel, ends, 0.3)
+            panel.annotate(
+                _setting(points[0]),
+                (x[0], y[0]),
+                xytext=(4, 2),
+                textcoords="offset points",
+                fontsize=6.5,
+                color=colour,
+            )
+            style.finish(panel, ends, 0.45)
         panels[0].set_ylabel("forget error")
     return fig
 
 
+def _setting(point: Point) -> str:
+    config = point[2]
+    return f"T = {config['temperature']:g}, s = {config['guidance_scale']:g}"
+
+
 def caption(records: Records) -> str:
-    """What is seen, with the retain error each trace pays for a hundredth of guidance's error."""
+    """What is seen, with the retain error each trace pays for a tenth of guidance's error."""
     main = where(records, n=settings(records, "n")[0])
     config, told = main[0]["config"], []
     for h in settings(main, "h"):
@@ -89,7 +102,7 @@ def caption(records: Records) -> str:
         told.append(f"h = {h:g}: {', '.join(paid)}")
     return (
         f"Settings that no other of the same kind beats in both errors: of the guidance scale s at "
-        f"T = 1, of the temperature T at s = 1, of both; {config['learner']} "
+        f"T = 1, of the temperature T at s = 1, of both, with those at the ends of each; {config['learner']} "
         f"classifiers from n = {config['n']:,} draws, γ = {config['gamma']:g}, overlap "
         f"{config['overlap']:g}. Retain error (nats) paid for a tenth of guidance's forget "
         f"error: {'; '.join(told)}. Geometric means over {seeds_of(main)} seeds with 95% t "

@@ -34,13 +34,25 @@ def build(records: Records) -> Figure:
     with style.context():
         fig, panels = style.figure(style.PAGE, 62, columns=3)
         for panel, (value, label) in zip(panels, _VALUES.items(), strict=True):
-            ends = []
+            heights = {}
             for name in settings(main, "classifier"):
                 at = where(main, classifier=name)
-                ends.append((*curve(panel, at, "gamma", value, _COLOURS[name]), name))
+                curve(panel, at, "gamma", value, _COLOURS[name])
+                found = estimates(at, "gamma", value)
+                heights[name] = [e.value for e in found.values()]
             panel.set(xscale="log", yscale="log", xlabel="share to forget γ", ylabel=label)
-            style.finish(panel, [(*end, _COLOURS[end[-1]]) for end in ends], 0.4)
+            style.finish(panel, _labels(settings(main, "gamma")[-1], heights), 0.4)
     return fig
+
+
+def _labels(
+    gamma: float, heights: Mapping[str, Sequence[float]]
+) -> list[tuple[float, float, str, str]]:
+    """Names at the ends of the curves; where these coincide, in the order in which they arrive."""
+    lasts = [values[-1] for values in heights.values()]
+    meet = lasts[0] if max(lasts) < 1.1 * min(lasts) else None
+    arriving = sorted(heights, key=lambda name: heights[name][-2:])
+    return [(gamma, meet or heights[name][-1], name, _COLOURS[name]) for name in arriving]
 
 
 def caption(records: Records) -> str:

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from figures.statistics import Sample
+from figures.statistics import sample_of
+from t3theory.exceptions import RecordError
 
 __all__ = ["pool"]
 
@@ -18,10 +19,14 @@ _DIGITS = 6
 def pool(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One record for each configuration, with the moments of every value over its seeds.
 
-    A value becomes {"count", "mean"} with the sum of squared deviations as "squares", or, where
+    A number becomes {"count", "mean"} with the sum of squared deviations as "squares", or, where
     all are positive, mean and squared deviations of their logarithms as "log": what
-    :func:`figures.statistics.sample_of` reads. Values of a single seed stay as they are, but
-    for the digits of lists of draws. All records of one commit share the first one's provenance.
+    :func:`figures.statistics.sample_of` reads. Lists of draws are joined. Values of a single
+    seed stay as they are, but for the digits of such lists. Records that are pooled already, of
+    other seeds, may be among them. All records of one commit share the first one's provenance.
+
+    Raises:
+        RecordError: two records of one seed and configuration.
 
     >>> about = {"kind": "sims.x", "config": {"h": 1}, "provenance": {"seconds": 1}}
     >>> [pooled] = pool([about | {"seed": s, "values": {"v": s - 1.0}} for s in (0, 1)])
@@ -30,7 +35,7 @@ def pool(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
-        key = json.dumps([record["kind"], record["config"]], sort_keys=True)
+        key = json.dumps([record["kind"], _settings(record)], sort_keys=True)
         groups.setdefault(key, []).append(record)
     pooled = [_pooled(found) for found in groups.values()]
     shared: dict[str, dict[str, Any]] = {}
@@ -45,25 +50,46 @@ def _pooled(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = found[0]
     if len(found) == 1:
         return dict(first) | {"values": {k: _shortened(v) for k, v in first["values"].items()}}
+    seeds = [r["seed"] for r in found if r["seed"] is not None]
+    if len(set(seeds)) < len(seeds):
+        raise RecordError(f"{first['kind']}: two records of one seed, {_settings(first)}")
     values = {
-        name: _moments([r["values"][name] for r in found])
+        name: _joined([r["values"][name] for r in found])
         for name in first["values"]
         if all(name in r["values"] for r in found)
     }
     return dict(first) | {
-        "config": dict(first["config"]) | {"seeds": len(found)},
+        "config": _settings(first)
+        | {"seeds": sum(1 if r["seed"] is not None else r["config"]["seeds"] for r in found)},
         "seed": None,
         "values": values,
     }
 
 
-def _moments(values: Sequence[float]) -> dict[str, Any]:
-    plain = Sample.of(values)
+def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without the number of seeds that pooling adds to it."""
+    added = "seeds" if record["seed"] is None else None
+    return {name: value for name, value in record["config"].items() if name != added}
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    """Lists one after another; numbers and moments as the moments of all."""
+    if isinstance(values[0], list):
+        return [_rounded(x) for value in values for x in value]
+    records = [{"values": {"v": value}} for value in values]
+    plain = sample_of(records, "v")
     found = {"count": plain.count, "mean": _rounded(plain.mean)}
-    if isinstance(values[0], bool) or not all(v > 0 for v in values):
-        return found | {"squares": _rounded(plain.squares)}
-    logs = Sample.of([math.log(v) for v in values])
-    return found | {"log": [_rounded(logs.mean), _rounded(logs.squares)]}
+    if all(map(_has_logarithm, values)):
+        logs = sample_of(records, "v", logarithm=True)
+        return found | {"log": [_rounded(logs.mean), _rounded(logs.squares)]}
+    # Squares are not known of what was pooled as logarithms.
+    return found | ({"squares": _rounded(plain.squares)} if math.isfinite(plain.squares) else {})
+
+
+def _has_logarithm(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "log" in value
+    return not isinstance(value, bool) and value > 0
 
 
 def _shortened(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "geometric_mean",
     "geometric_mean_of",
     "group",
+    "local_slopes",
     "loglog_slope",
     "mean",
     "mean_of",
@@ -30,6 +32,9 @@ __all__ = [
 ]
 
 Records = Sequence[Mapping[str, Any]]
+
+_ROUNDING = 1e-12
+"""Copies of a number differ from their mean by a few of its last digits, of 10^-16 each."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,17 @@ class Estimate:
         """Half the width of the interval."""
         return (self.high - self.low) / 2
 
+    @property
+    def has_spread(self) -> bool:
+        """Whether the interval is wider than rounding: copies of one number have none."""
+        return self.has_interval and self.half > _ROUNDING * abs(self.value)
+
     def __format__(self, spec: str) -> str:
         spec = spec or ".3g"
         if not self.has_interval:
             return f"{self.value:{spec}} (one value, no interval)"
+        if not self.has_spread:
+            return f"{self.value:{spec}}"
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
@@ -174,6 +186,24 @@ def slope_of(
     """The exponent b of a value ∝ x^b over records: pooled or not, the same numbers."""
     samples = [(math.log(x(r)), sample_of([r], name, logarithm=True)) for r in records]
     return _slope(samples, confidence)
+
+
+def local_slopes(
+    records: Records, x: Callable[[Mapping[str, Any]], float], name: str
+) -> list[float]:
+    """The exponents of a value ∝ x^b from each x to the next: what one fit would average over.
+
+    >>> rs = [{"config": {"h": h}, "values": {"v": v}} for h, v in ((1, 1), (10, 10), (100, 10))]
+    >>> local_slopes(rs, lambda r: r["config"]["h"], "v")
+    [1.0, 0.0]
+    """
+    places = [
+        (math.log(place), sample_of(found, name, logarithm=True).mean)
+        for place, found in group(records, x).items()
+    ]
+    if len(places) < 2:
+        raise InputError("slope: expected points at two places")
+    return [(y - b) / (x - a) for (a, b), (x, y) in itertools.pairwise(places)]
 
 
 def _slope(points: Sequence[tuple[float, Sample]], confidence: float) -> Estimate:

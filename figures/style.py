@@ -172,7 +172,11 @@ def label_curves(
     axes.figure.canvas.draw()  # settles the layout, so that points become pixels for good
     step = size * 1.15 * axes.figure.dpi / 72
     placed = sorted(
-        ((axes.transData.transform((x, y))[1], x, y, text, colour) for x, y, text, colour in labels)
+        (
+            (axes.transData.transform((x, y))[1], x, y, text, colour)
+            for x, y, text, colour in labels
+        ),
+        key=lambda place: place[0],  # where two coincide, the first of `labels` is below
     )
     lines = [1 + text.count("\n") for *_, text, _ in placed]
     heights = _spread([p[0] for p in placed], [step * n for n in lines])

@@ -38,7 +38,9 @@ COMMANDS = {
     "unlearn": Command("unlearn", "unlearn", "train a head for your own language model and data"),
     "generate": Command("generate", "generate", "text from an unlearned model, streamed"),
     "evaluate": Command("evaluate", "evaluate", "TOFU metrics, in open-unlearning's log format"),
-    "claims": Command("claims", "claims", "the claims table of a run: evidence and verdicts"),
+    "claims": Command(
+        "claims", "claims", "the claims table of a run: evidence and verdicts", "run"
+    ),
 }
 
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -107,6 +109,8 @@ def _parser(name: str, command: Command, function: Callable[..., Any]) -> Any:
         how: dict[str, Any] = {"help": said.get(key)}
         if parameter.default is not inspect.Parameter.empty:
             how["default"] = parameter.default
+            if key == command.positional:
+                how["nargs"] = "?"
         elif option.startswith("-"):
             how["required"] = True
         hint = hints[key]

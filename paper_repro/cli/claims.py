@@ -21,20 +21,20 @@ _MARKS = {
 }
 
 
-def claims(out: Path = Path("runs/mini-mini")) -> None:
+def claims(run: Path = Path("runs/mini-mini")) -> None:
     """Judge every claim from the records of a run, and say how to regenerate its evidence.
 
     Args:
-        out: folder of the run, or one file of records.
+        run: its folder, or one file of records.
     """
     from rich.console import Console
 
     from paper_repro.claims import judge_all
     from paper_repro.results import read_results
 
-    records = read_results(out)
+    records = read_results(run)
     if not records:
-        raise InputError(f"{out}: no records; expected a run (see t3 reproduce) or its records")
+        raise InputError(f"{run}: no records; expected a run (see t3 reproduce) or its records")
     Console().print(table([v.as_dict() for v in judge_all(records)]))
 
 

@@ -21,7 +21,7 @@ from paper_repro.cli import COMMANDS, main
         (["reproduce", "--only", "nothing", "--dry-run"],
          "begins with one of lm, sims, figure, claims, report"),
         (["reproduce", "--only", "sims.necesity"], "perhaps sims.necessity"),
-        (["claims", "--out", "/dev/null"], "/dev/null: expected"),
+        (["claims", "/dev/null"], "/dev/null: expected"),
         (["simulate", "nope"], "study 'nope': expected one of"),
         (["simulate"], "study"),
         (["simulate", "necessity", "--set", "gamma=1.5"], "gamma"),
@@ -29,7 +29,7 @@ from paper_repro.cli import COMMANDS, main
         (["simulate", "necessity", "--set", "colour=1"], "no field 'colour'"),
         (["simulate", "sample_complexity", "--set", "n=1e30"], "from 1 to 10^12"),
         (["simulate", "necessity", "--out", "/tmp"], "/tmp: expected a file"),
-        (["claims", "--out", "/no/run"], "/no/run: expected the folder of a run"),
+        (["claims", "/no/run"], "/no/run: expected the folder of a run"),
     ],
 )  # fmt: skip
 def test_a_mistake_gets_one_line_and_status_2(capsys, words, said):
@@ -44,12 +44,12 @@ def test_a_mistake_gets_one_line_and_status_2(capsys, words, said):
 def test_a_cut_record_is_named_with_its_line(tmp_path, capsys):
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "sims.necessity.jsonl").write_text('{"kind": "sims.nec')
-    assert main(["claims", "--out", str(tmp_path)]) == 2
+    assert main(["claims", str(tmp_path)]) == 2
     assert "sims.necessity.jsonl:1: the last record is cut short" in capsys.readouterr().err
 
 
 def test_a_run_without_records_is_named(tmp_path, capsys):
-    assert main(["claims", "--out", str(tmp_path)]) == 2
+    assert main(["claims", str(tmp_path)]) == 2
     assert "no records" in capsys.readouterr().err
 
 
