@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from sims.families import dirichlet, gaussian, nested, spike, zipf
+from sims.grids import narrowing
 from t3theory.classifier import overlap
 from t3theory.exceptions import AssumptionError
 
@@ -45,6 +47,50 @@ def test_gaussians_sharpen_as_width_to_the_dimension(dimension):
     # The peak may fall between grid points: a factor within (step/2w)²/2 of 1.
     step = 8 / (atoms - 1)
     assert ratio == pytest.approx(2.0**dimension, rel=dimension * (step / 0.4) ** 2 / 2 + 1e-9)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_axes_multiply(dimension):
+    line, centred, space = (
+        gaussian(0.5, 0.1, 20, d, distance=x) for d, x in ((1, 1.0), (1, 0.0), (dimension, 1.0))
+    )
+    # One rounding an axis.
+    assert float(space.forget_density_sup) == pytest.approx(
+        float(line.forget_density_sup) * float(centred.forget_density_sup) ** (dimension - 1),
+        rel=1e-13,
+    )
+    assert float(space.reference_mass) == pytest.approx(
+        float(line.reference_mass) ** dimension, rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+@pytest.mark.parametrize("components", [1, 3])
+def test_narrowing_cells_follow_the_width(dimension, components):
+    widths = (0.1, 1e-3, 1e-6)
+    found = [narrowing(w, 0.1, 24, dimension, components) for w in widths]
+    peaks = [float(m.forget_density_sup) * w**dimension for m, w in zip(found, widths, strict=True)]
+    # Cells of the same widths; the next even cell of [−4, 4] may cut one of them.
+    assert peaks == pytest.approx([peaks[-1]] * 3, rel=0.1)
+    # A cell of up to 8/3 widths around the peak averages down to half of it an axis.
+    assert 0.5**dimension < peaks[0] * components * (2 * np.pi) ** (dimension / 2) <= 1 + 1e-9
+    for m in found:
+        assert float(m.reference_mass) == pytest.approx(8.0**dimension, rel=1e-12)
+        assert m.size <= 24**dimension
+
+
+def test_narrowing_masses_are_those_of_the_normal_law():
+    m = narrowing(0.3, 0.1, 40)
+    edges = np.concatenate([[-4.0], -4 + np.cumsum(m.reference)])
+    inner = m.forget[(edges[:-1] > 0.7 - 1e-9) & (edges[1:] < 1.3 + 1e-9)].sum()
+    assert inner <= 0.6827  # at most what lies within one deviation
+    below = np.searchsorted(edges, 1.0)
+    exact = ndtr((edges[below] - 1) / 0.3)
+    # Cut at 4 on the right: ten deviations.
+    assert m.forget[:below].sum() == pytest.approx(exact, rel=1e-9)
+    assert m.retain[:below].sum() == pytest.approx(
+        (ndtr(edges[below]) - ndtr(-4)) / (ndtr(4) - ndtr(-4)), rel=1e-9
+    )
 
 
 def test_zipf_forgets_the_rarest():
@@ -92,6 +138,18 @@ def test_dirichlet_alphabets_differ_by_generator():
         (lambda: dirichlet(10**15, 0.1, np.random.default_rng(0)), "atoms"),
         (lambda: dirichlet(9, 0.1, np.random.default_rng(0), -1.0), "concentration"),
         (lambda: spike(0.5, 0.1), "h"),
+        (lambda: spike("a", 0.1), "h"),
+        (lambda: spike(10, 0.1, skew=float("nan")), "skew"),
+        (lambda: gaussian(0.1, 0.1, 2.5), "atoms_per_axis"),
+        (lambda: gaussian(0.1, 0.1, 16, components=17), "components"),
+        (lambda: gaussian(0.1, 0.1, distance=float("nan")), "distance"),
+        (lambda: narrowing(0.0, 0.1), "width"),
+        (lambda: narrowing(2.0, 0.1), "width"),
+        (lambda: narrowing(0.1, 0.1, dimension=4), "dimension"),
+        (lambda: narrowing(0.1, 0.1, 8, components=3), "atoms_per_axis"),
+        (lambda: zipf(10, 0.1, float("nan"), 2), "exponent"),
+        (lambda: zipf(10, 0.1, forget_atoms=0), "forget_atoms"),
+        (lambda: dirichlet(9, 0.1, np.random.default_rng(0), 1e-9), "concentration"),
         (lambda: spike(float("nan"), 0.1), "h"),
         (lambda: spike(10, 1.0), "gamma"),
         (lambda: spike(10, 0.1, retain_atoms=0), "retain_atoms"),

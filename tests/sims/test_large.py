@@ -103,3 +103,30 @@ def test_an_atom_that_the_classifier_rules_out():
     # Sums of three terms of order 1.
     assert found.retain_error == pytest.approx(expected["retain_error"], abs=1e-15)
     assert found.forget_error == pytest.approx(expected["forget_error"], rel=1e-14)
+
+
+def test_beyond_the_floats_the_estimator_answers():
+    m = Mixture([0.5, 0.5], [0.0, 1.0], 0.1, [1e-4, 1e6])
+    log_f = np.log([0.9, 0.2])
+    [found] = exact_errors(m, log_f, [0.01])
+    # p₁ = 4500, p₂ = 5.5e-7 to the power of 100: all of p̂ is on the first atom, in logarithms
+    # RE = ½ log(½/1) + ½ (log ½ − log q₂).
+    log_q2 = (
+        100 * (np.log(0.55 / 1e6) - np.log(0.45 / 1e-4)) + np.log(0.2 / 0.9) + np.log(1e6 / 1e-4)
+    )
+    assert found.retain_error == pytest.approx(np.log(0.5) - log_q2 / 2, rel=1e-12)
+    assert found.forget_error == pytest.approx(0.5 / 1e6, rel=1e-12)
+    sharp = spike(1e300, 0.1, retain_atoms=3)
+    log_odds = random_of_risk(sharp, 0.01, np.random.default_rng(0))
+    for one in exact_errors(sharp, log_sigmoid(log_odds), [0.5, 1.0]):
+        expected = errors(sharp, log_odds, one.temperature)
+        # T = 1/2 is the estimator's own; T = 1 a sum of terms up to 700.
+        assert one.forget_error == pytest.approx(expected["forget_error"], rel=1e-11)
+        assert one.retain_error == pytest.approx(expected["retain_error"], abs=1e-11)
+
+
+@pytest.mark.parametrize("workers", [-1, 1.5])
+def test_workers_are_counted(workers):
+    m = spike(10.0, 0.1, retain_atoms=2)
+    with pytest.raises(AssumptionError, match=r"^workers must"):
+        exact_errors(m, np.zeros(m.size), [1.0], workers)

@@ -10,10 +10,21 @@ from scipy.special import expit
 
 from sims import network as networks
 from sims.families import spike
-from sims.learners import draw, leaking, logistic, random_of_risk, tabular, train, worst
+from sims.features import cosine_features
+from sims.learners import (
+    check_leaking,
+    check_random,
+    draw,
+    leaking,
+    logistic,
+    random_of_risk,
+    tabular,
+    train,
+    worst,
+)
 from sims.measure import errors
 from sims.network import network
-from t3theory.classifier import excess_risk_of_log_odds
+from t3theory.classifier import change_prior, excess_risk_of_log_odds
 from t3theory.envelope import worst_case
 from t3theory.exceptions import AssumptionError, InputError
 from t3theory.samples import tabular_excess_risk
@@ -49,6 +60,27 @@ def test_logistic_learns_what_its_features_can_say():
     assert risks[1] < risks[0] / 10
 
 
+@pytest.mark.parametrize("penalty", [1.0, 30.0])
+def test_logistic_is_where_its_penalised_loss_is_least(penalty):
+    m = spike(100.0, 0.2, retain_atoms=16, forget_atoms=16, overlap=0.3)
+    counts = draw(m, 200, np.random.default_rng(0))
+    log_odds = logistic(counts, penalty=penalty)
+    features = cosine_features(m.size, 32)
+    weights = np.linalg.lstsq(features, log_odds, rcond=None)[0]
+    pull = features.T @ (counts[0] - counts.sum(axis=0) * expit(log_odds))
+    # The solver stops at a gradient of 1e-4 for each draw of 200.
+    assert pull == pytest.approx(penalty * weights, abs=0.02)
+    assert np.abs(pull).max() > 1, "the two sides are far from 0"
+
+
+def test_pseudo_counts_follow_the_prior():
+    counts = np.array([[3, 0], [1, 0]])
+    f = expit(tabular(counts, prior=0.1))
+    assert f == pytest.approx([4.8 / 6, 0.9], rel=1e-15)
+    # Shifted to γ, draws in equal parts know of an atom without draws what natural ones do.
+    assert change_prior(tabular(counts), 0.5, 0.1)[1] == pytest.approx(np.log(9), rel=1e-14)
+
+
 @pytest.mark.parametrize("row", [0, 1])
 def test_logistic_with_one_class_only_is_constant(row):
     counts = np.zeros((2, 5), dtype=int)
@@ -78,11 +110,24 @@ def test_leaking_is_the_classifier_of_statement_f():
     assert f == pytest.approx([1, 1, 1, *[-np.expm1(-0.1)] * 2], rel=1e-9)
 
 
-@pytest.mark.parametrize("delta", [0.0, -1.0, float("nan"), 1e9])
+@pytest.mark.parametrize("delta", [0.0, 1e-310, -1.0, float("nan"), 1e9])
 def test_impossible_risks_are_refused(delta):
     m = spike(10.0, 0.1)
-    with pytest.raises(AssumptionError, match=r"^delta must lie in"):
-        leaking(m, delta)
+    for refuse in (leaking, check_leaking):
+        with pytest.raises(AssumptionError, match=r"^delta must lie in"):
+            refuse(m, delta)
+    for refuse in (random_of_risk, check_random):
+        with pytest.raises(AssumptionError, match=r"^delta must lie in"):
+            refuse(m, delta, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_the_least_risk_is_attained(share):
+    m = spike(100.0, 0.1, overlap=share)
+    log_odds = leaking(m, 1e-300)
+    if share == 0:  # overlapping, a risk below 1e-32 is lost in the rounding of f*
+        assert float(excess_risk_of_log_odds(m, log_odds)) == pytest.approx(1e-300, rel=1e-9)
+    check_random(m, 1e-300, np.random.default_rng(0))
 
 
 def test_unknown_learner_is_refused():

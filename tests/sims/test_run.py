@@ -10,12 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sims import studies
+from sims import run, studies
 from sims.run import run_study
 from t3theory.exceptions import AssumptionError, InputError, RecordError
-from t3theory.records import read_records
+from t3theory.records import config_hash, read_records
 
 NAME = "forget_error_vs_concentration"
 FEW = {"h": [10, 1000], "n": 200, "retain_atoms": 8, "seeds": 3, "temperature": [1, 2]}
@@ -143,6 +144,75 @@ def test_mistakes_are_named_before_any_work(tmp_path, monkeypatch, arguments, er
 
 
 def test_errors_in_workers_keep_their_words():
-    # δ of a random classifier has a largest value; only the cell itself knows it.
-    with pytest.raises(AssumptionError, match=r"delta must lie in \(0, .*\] here, got 1000"):
-        run_study("temperature_tradeoff", jobs=2, overrides={"delta": 1000, "seeds": 1, "h": 10})
+    # A cell that no check has seen.
+    cell = studies.get("temperature_tradeoff").cells("mini", {"seeds": 1, "h": 10})[0]
+    cell.config["delta"] = 1000.0
+    with pytest.raises(AssumptionError, match=r"delta must lie in \[1e-300, .*\] here, got 1000"):
+        list(run._in_processes([[("key", cell)]], 2))
+
+
+@pytest.mark.parametrize(
+    ("study", "overrides", "words"),
+    [
+        ("sample_complexity", {"heldout": 1e12}, "heldout must be a whole number from 1 to 10"),
+        ("sample_complexity", {"heldout": 1e10}, "heldout must be at most .* in the memory left"),
+        ("gaussian_width", {"components": 1e12}, "components must be a whole number"),
+        ("necessity", {"seeds": 10**9}, "seeds must be a whole number from 1 to 10.6"),
+        ("necessity", {"seeds": 10**6}, "seeds must be at most 47,619 with 21 configurations"),
+        ("bound_ladder", {"draws": 1e12}, "draws must be a whole number"),
+        ("early_stopping", {"steps": 1e12}, "steps must be a whole number"),
+        ("early_stopping", {"learner": "logistic"}, "learner must be tabular or network"),
+        ("optimal_temperature", {"delta": [0.1, 1e-20]}, "delta must lie in .* got 1e-20"),
+        ("optimal_temperature", {"draws": 10**4, "retain_atoms": 1000}, "draws must be at most"),
+        ("necessity", {"temperature": 1e-300, "h": 10, "delta": 0.01}, "temperature must leave"),
+        ("necessity", {"delta": [0.01, 50]}, "delta must lie in .* got 50"),
+        ("temperature_tradeoff", {"delta": [0.01, 30]}, "delta must lie in .* got 30"),
+        ("bound_ladder", {"delta": [0.01, 50]}, "delta must lie in .* got 50"),
+        ("dimension_and_overlap", {"delta": [0.01, 1e5]}, "delta must lie in .* got 100000"),
+        ("dimension_and_overlap", {"atoms": 2, "dimension": 3}, "atoms must be at least 2"),
+        ("gaussian_width", {"delta": [0.01, 1e5]}, "delta must lie in .* got 100000"),
+        ("necessity", {"delta": 1e-310}, "delta must lie in .1e-300"),
+        ("necessity", {"h": 10**400}, "h must be finite and at least 1, got a larger number"),
+        ("gating", {"memorised": 10**5 + 1}, "memorised must be at most"),
+    ],
+)
+def test_what_would_fail_later_is_refused_before(tmp_path, monkeypatch, study, overrides, words):
+    monkeypatch.setattr("sims.run.run_cell", lambda cell: pytest.fail("work started"))
+    monkeypatch.setattr("sims.memory.available", lambda: 2**33)
+    with pytest.raises(AssumptionError, match=f"^{words}"):
+        run_study(study, out=tmp_path / "x.jsonl", overrides=overrides)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_numbers():
+    wanted = facts(run_study(NAME, overrides=FEW | {"h": [10.0, 100.0]}))
+    given = {"h": np.logspace(1, 2, 2), "n": np.int64(200), "seeds": np.int32(3)}
+    assert facts(run_study(NAME, overrides=FEW | given)) == wanted
+
+
+def damaged(entry, kind):
+    """A journal line that is JSON still, and wrong."""
+    if kind == "emptied":
+        entry["records"] = []
+    elif kind == "nothing":
+        entry["records"] = None
+    elif kind == "value":
+        entry["records"][0]["values"]["forget_error"] *= 2
+    elif kind == "other cell":
+        entry["records"][0]["config"]["n"] += 1
+        entry["sum"] = config_hash(entry["cell"], entry["records"])
+    else:
+        return [entry]
+    return entry
+
+
+@pytest.mark.parametrize("kind", ["emptied", "nothing", "value", "other cell", "list"])
+def test_damaged_journal_lines_are_not_believed(tmp_path, kind):
+    out = tmp_path / "records.jsonl"
+    first = run_study(NAME, out=out, overrides=FEW)
+    journal = tmp_path / ".records.jsonl.cells"
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    entries[1] = damaged(entries[1], kind)
+    journal.write_text("".join(json.dumps(e) + "\n" for e in entries))
+    assert facts(run_study(NAME, out=out, overrides=FEW)) == facts(first)
+    assert all("sum" in json.loads(line) for line in journal.read_text().splitlines())

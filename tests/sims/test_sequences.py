@@ -57,11 +57,26 @@ def test_memorised_are_few_and_equal(source):
         ((10, 8, 1), "vocabulary.length must be at most"),
         ((2, 10**9, 1), "vocabulary.length must be at most"),
         ((2, 3, 9), "memorised must be at most vocabulary.length = 8"),
+        ((2, 3, 0), "memorised must be at least 1"),
+        ((0, 3, 1), "vocabulary must be at least 1"),
+        ((2, 2.5, 1), "length must be a whole number"),
     ],
 )
 def test_too_many_are_refused(arguments, words):
     with pytest.raises(AssumptionError, match=words):
         refuse_large(*arguments)
+
+
+def test_wrong_arguments_of_chains_are_named():
+    generator = np.random.default_rng(0)
+    for make, symbol in (
+        (lambda: ngram(0, 3, 2, generator), "vocabulary"),
+        (lambda: ngram(3, 3, 0, generator), "order"),
+        (lambda: hidden_markov(3, 0, generator), "length"),
+        (lambda: memorised(3, 3, 1, 7.0, generator), "gamma"),
+    ):
+        with pytest.raises(AssumptionError, match=f"^{symbol} must"):
+            make()
 
 
 def test_unknown_source():

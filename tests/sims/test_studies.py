@@ -7,7 +7,6 @@ import pytest
 from figures import fig_dimension_and_overlap as overlaps
 from figures import fig_forget_error_vs_concentration as concentration
 from figures import fig_necessity as necessity
-from figures import fig_optimal_temperature as best
 from figures import fig_pareto as fronts
 from sims.run import run_study
 
@@ -49,8 +48,9 @@ def test_necessity_matches_its_formula_and_diverges():
         # The classifier's ε comes from a root search to 1e-14 on a logarithmic scale.
         assert values["forget_error"] == pytest.approx(values["forget_error_formula"], rel=1e-9)
     found = necessity.slopes(records)
-    assert found[1.0].value == pytest.approx(1, abs=1e-9)
-    assert all(found[t].value < 1 / t + 0.01 for t in (1.5, 2.0, 4.0))
+    assert found[1.0] == pytest.approx([1] * len(found[1.0]), abs=1e-3)
+    # h^{1/T} in the limit; the normaliser's share of the spike bends it down before.
+    assert all(slope < 1 / t + 0.01 for t in (1.5, 2.0, 4.0) for slope in found[t])
 
 
 def test_tempering_buys_forget_error_with_retain_error():
@@ -67,7 +67,7 @@ def test_overlap_slows_the_rate_in_delta():
     records = run_study("dimension_and_overlap", overrides={"dimension": 1})
     found = overlaps.slopes(records)
     # √δ where the two coincide; apart, the overlap is of the size of the largest δ's.
-    assert found[1, 0.0].value < found[1, 4.0].value
+    assert max(found[1, 0.0]) < max(found[1, 4.0])
     for record in records:
         values = record["values"]
         assert values["forget_error"] <= values["forget_error_certified"] * (1 + 1e-9)
@@ -76,9 +76,12 @@ def test_overlap_slows_the_rate_in_delta():
 
 def test_the_closed_form_finds_the_best_temperature():
     records = run_study("optimal_temperature", overrides={"seeds": 1})
-    low, high = best.prediction_error(records)
-    # Exact: but where the worst case is flat beyond it, the search stops within a step of its grid.
-    assert 64 ** (-1 / 48) <= low <= high <= 1 + 1e-4
+    ratios = [
+        r["values"]["temperature_predicted"] / r["values"]["temperature_worst"] for r in records
+    ]
+    # Exact: the search resolves 1e-5, on the plateau where the worst case is 1 as elsewhere.
+    assert ratios == pytest.approx([1] * len(ratios), rel=2e-5)
+    assert {r["values"]["worst_saturated"] for r in records} == {True, False}
     hot = [r["values"] for r in records if r["config"]["h"] == 1e6]
     assert all(v["forget_error_worst"] < v["forget_error_worst_guidance"] for v in hot)
     assert all(v["forget_error_learnt"] <= v["forget_error_learnt_guidance"] for v in hot)

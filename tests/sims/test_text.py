@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from sims.run import run_study
-from sims.text import bigrams, generated, read
+from sims.text import bigrams, content, generated, read
 from t3theory.exceptions import InputError
 
 FEW = {"n": 100, "seeds": 1, "temperature": 1}
@@ -56,9 +57,31 @@ def test_missing_texts_are_named_before_any_work(folder, monkeypatch):
         run_study("text_bigrams", overrides=FEW | {"text": str(folder)})
 
 
-def test_broken_rows_are_named(folder):
+def test_broken_rows_are_named_before_any_work(folder, monkeypatch):
+    monkeypatch.setattr("sims.run.run_cell", lambda cell: pytest.fail("work started"))
     (folder / "forget10.jsonl").write_text('{"question": "Who?"}\n')
     with pytest.raises(InputError, match=r"forget10\.jsonl:1: expected a row with question"):
         run_study("text_bigrams", overrides=FEW | {"text": str(folder)})
     with pytest.raises(InputError, match="forget: expected at least two symbols"):
         bigrams([["a", "b"]], [["a"]], 0.1)
+
+
+@pytest.mark.parametrize("name", ["retain90", "forget10"])
+def test_either_file_counts(folder, name):
+    before = content(str(folder), "forget10")
+    with (folder / f"{name}.jsonl").open("a") as file:
+        file.write(json.dumps({"question": "And?", "answer": "No."}) + "\n")
+    assert content(str(folder), "forget10") != before
+
+
+def test_how_a_path_is_spelled_does_not_matter(folder, monkeypatch):
+    spelled = [str(folder), f"{folder.parent}/./{folder.name}", f"{folder}/../{folder.name}"]
+    monkeypatch.chdir(folder)
+    found = [run_study("text_bigrams", overrides=FEW | {"text": t}) for t in (*spelled, ".")]
+    facts = [[{k: r[k] for k in ("config", "seed", "values")} for r in rs] for rs in found]
+    assert facts == [facts[0]] * 4
+    assert facts[0][0]["config"]["text"] == folder.name
+    other = folder.parent / "other"
+    shutil.copytree(folder, other)
+    [copied] = run_study("text_bigrams", overrides=FEW | {"text": str(other)})
+    assert copied["values"] == facts[0][0]["values"]
