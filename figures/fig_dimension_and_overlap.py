@@ -42,7 +42,7 @@ def build(records: Records) -> Figure:
             ends = []
             for colour, x in zip(_COLOURS, settings(main, "distance"), strict=False):
                 at = where(main, dimension=d, distance=x)
-                low, high = fitted[d, x][0], fitted[d, x][-1]
+                low, high = min(fitted[d, x]), max(fitted[d, x])
                 text = f"distance {x:g}\n{low:.2f} to {high:.2f}"
                 ends.append((*curve(panel, at, "delta", _VALUE, colour), text, colour))
                 curve(panel, at, "delta", "forget_error", colour, dashed=True)
@@ -59,7 +59,7 @@ def caption(records: Records) -> str:
     config = main[0]["config"]
     told = []
     for (d, x), slope in slopes(records).items():
-        low, high = slope[0], slope[-1]
+        low, high = min(slope), max(slope)
         one = where(main, dimension=d, distance=x)[0]["values"]
         told.append(
             f"d = {d}, distance {x:g} (overlap {one['overlap']:.2g}): {low:.2f} to {high:.2f}"
@@ -73,8 +73,8 @@ def caption(records: Records) -> str:
         f"γ = {config['gamma']:g}, T = {config['temperature']:g}. Solid: the largest forget error "
         f"known of a classifier of excess risk δ (no other's is higher by more than {100 * gap:.1g}% of the "
         f"certified bound, at any point and T); dashed: a random one of that risk, a single draw. At the "
-        f"curves: exponents of δ between the two least and the two largest δ: {'; '.join(told)} "
-        f"(theory: 1/2 where δ is below the overlap, towards 1 where it is above). Nothing solid "
+        f"curves: exponents of δ, least and largest between neighbouring δ: {'; '.join(told)} "
+        f"(theory: 1/2 where δ is below the overlap; above it towards 1, until the error is as large as it can be). Nothing solid "
         f"is random: no intervals."
     )
 

@@ -44,7 +44,6 @@ def build(records: Records) -> Figure:
             _named(panels[2], found[2], gate)
         for panel, labels in zip(panels[:2], ends, strict=True):
             style.finish(panel, labels, 0.4)
-        style.tidy_log_axis(panels[2].xaxis)
         style.finish(panels[2], [], 0.4)
     return fig
 

@@ -63,12 +63,11 @@ def build(records: Records) -> Figure:
                     marker="o",
                     elinewidth=0.6,
                 )
-                ends.append((x[-1], y[-1], f"{name}\n{_setting(points[-1])}", colour))
+                ends.append((x[-1], y[-1], _setting(points[-1], name), colour))
             panel.set(xscale="log", yscale="log", xlabel="retain error (nats)")
             panel.set_title(style.power_label("h", h), fontweight="normal")
-            style.tidy_log_axis(panel.xaxis)
             panel.annotate(
-                _setting(points[0]),
+                _setting(points[0], name),
                 (x[0], y[0]),
                 xytext=(4, 2),
                 textcoords="offset points",
@@ -80,9 +79,10 @@ def build(records: Records) -> Figure:
     return fig
 
 
-def _setting(point: Point) -> str:
-    config = point[2]
-    return f"T = {config['temperature']:g}, s = {config['guidance_scale']:g}"
+def _setting(point: Point, name: str) -> str:
+    """What varies along a front, at a point of it."""
+    told = {"T": point[2]["temperature"], "s": point[2]["guidance_scale"]}
+    return ", ".join(f"{k} = {v:g}" for k, v in told.items() if name in ("both", f"only {k}"))
 
 
 def caption(records: Records) -> str:
@@ -102,7 +102,8 @@ def caption(records: Records) -> str:
         told.append(f"h = {h:g}: {', '.join(paid)}")
     return (
         f"Settings that no other of the same kind beats in both errors: of the guidance scale s at "
-        f"T = 1, of the temperature T at s = 1, of both, with those at the ends of each; {config['learner']} "
+        f"T = 1 (orange), of the temperature T at s = 1 (blue), of both (green); at the ends, "
+        f"theirs. {config['learner'].capitalize()} "
         f"classifiers from n = {config['n']:,} draws, γ = {config['gamma']:g}, overlap "
         f"{config['overlap']:g}. Retain error (nats) paid for a tenth of guidance's forget "
         f"error: {'; '.join(told)}. Geometric means over {seeds_of(main)} seeds with 95% t "

@@ -71,11 +71,11 @@ def caption(records: Records) -> str:
     exponents = local_slopes(risk, _samples, "excess_risk")
     most = settings(risk, "n")[-1]
     rate = slope_of([r for r in risk if _samples(r) >= most / 10], _samples, "excess_risk")
-    held = "; ".join(f"{name} {share:.3f}" for name, share in coverage(records).items())
+    held = "; ".join(f"{name}: {share:.3f}" for name, share in coverage(records).items())
     seeds = seeds_of(main)
     return (
         f"Add-one classifiers on a spike mixture, h = {config['h']:g}, γ = {config['gamma']:g}. "
-        f"(a) The excess risk falls as n^b, b = {rate:.3f} over the last decade (95% t interval); "
+        f"(a) The excess risk falls as n^b, b = {rate:.4f} over the last decade (95% t interval); "
         f"from each n to the next b goes from {exponents[0]:.2f} to {exponents[-1]:.3f}. Dashed: "
         f"its expected bound |Z|/(n+1) and the bound from {config['heldout']:,} held-out draws. "
         f"(b, c) Errors (solid) and what the held-out bound promises of them, the mixture being "

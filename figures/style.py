@@ -128,11 +128,15 @@ def room_for_labels(axes: Axes, share: float = 0.3) -> None:
     axes.set_xticks([], minor=True)
 
 
-def tidy_log_axis(axis: Axis) -> None:
-    """Powers of ten only, where at least two are in view; else a few plain numbers."""
+def tidy_log_axis(axis: Axis, data: bool = False) -> None:
+    """Powers of ten only, where at least two are in view; else a few plain numbers.
+
+    Args:
+        data: count those among the data, where no others will be shown.
+    """
     if axis.get_scale() != "log":
         return
-    low, high = sorted(axis.get_view_interval())
+    low, high = sorted(axis.get_data_interval() if data else axis.get_view_interval())
     tens = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
     if tens >= 2:
         axis.set_minor_formatter(NullFormatter())
@@ -149,6 +153,7 @@ def tidy_log_axis(axis: Axis) -> None:
 def finish(axes: Axes, labels: Sequence[tuple[float, float, str, str]], share: float = 0.3) -> None:
     """Tidy logarithmic ticks, make room on the right, label the curves there."""
     tidy_log_axis(axes.yaxis)
+    tidy_log_axis(axes.xaxis, data=True)
     room_for_labels(axes, share)
     label_curves(axes, labels)
 

@@ -146,7 +146,7 @@ def _covers(records: Records, claim: Claim) -> Finding | None:
                 shares[f"{name.replace('_', ' ')}{where}"] = share_of(checked(at, covered), covered)
     return Finding(
         every(at_least(share, claim["at_least"]) for share in shares.values()),
-        "; ".join(f"{name} {share:.3f}" for name, share in shares.items()),
+        "; ".join(f"{name}: {share:.3f}" for name, share in shares.items()),
     )
 
 

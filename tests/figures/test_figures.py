@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from figures import save
+from figures.fig_optimal_temperature import prediction_error
+from figures.fig_prior_correction import _labels
 from figures.registry import FIGURES
 from figures.style import PALETTE, context, figure, label_curves, room_for_labels
 from sims import studies
@@ -60,7 +62,8 @@ def test_both_files_are_the_same_bytes_each_time(records, tmp_path):
 def test_captions_hold_numbers_and_intervals(name, records):
     text = FIGURES[name].caption(records(name))
     assert re.search(r"\d", text)
-    assert re.search(r"9\d% ", text), "says which intervals are drawn"
+    said = re.search(r"9\d% ", text) or "no intervals" in text
+    assert said, "says which intervals are drawn, or why none are"
     assert "nan" not in text
     assert "\n" not in text
 
@@ -103,6 +106,54 @@ def test_no_torch_is_loaded():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_an_axis_has_two_ticks_among_the_data(name, records):
+    for axes in FIGURES[name].build(records(name)).axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":
+                low, high = sorted(axis.get_view_interval())
+                shown = [x for x in axis.get_ticklocs() if low <= x <= high]
+                assert len(shown) >= 2, f"{name}: {axis.get_label_text()}"
+
+
+def words(axes):
+    return {text.get_text() for text in axes.texts}
+
+
+def test_curves_say_what_they_are(records):
+    gating = FIGURES["gating"].build(records("gating")).axes[2]
+    assert words(gating) == {"uniform", "hard", "soft"}
+    for panel in FIGURES["sample_complexity"].build(records("sample_complexity")).axes[1:]:
+        assert words(panel) == {f"T = {t}, {what}" for t in (1, 2) for what in ("true", "promised")}
+    for panel in FIGURES["pareto"].build(records("pareto")).axes:
+        both = [text for text in words(panel) if re.fullmatch(r"T = [\d.]+, s = [\d.]+", text)]
+        assert len(both) == 2, "both ends of the front of both"
+        assert any(re.fullmatch(r"T = [\d.]+", text) for text in words(panel))
+        assert any(re.fullmatch(r"s = [\d.]+", text) for text in words(panel))
+
+
+def test_savings_have_intervals(records):
+    panel = FIGURES["optimal_temperature"].build(records("optimal_temperature")).axes[2]
+    assert len(panel.containers) == 3
+    assert all(drawn.has_yerr for drawn in panel.containers)
+
+
+def test_where_curves_meet_names_stand_as_they_arrive():
+    [low, high] = _labels(0.5, {"balanced": [3.0, 2.0, 1.0], "natural": [1.0, 0.5, 1.01]})
+    assert (low[2], high[2]) == ("natural", "balanced")
+    assert low[1] == high[1], "one place, told apart by their order alone"
+    apart = _labels(0.5, {"balanced": [3.0, 1.0], "natural": [1.0, 2.0]})
+    assert {name: y for _, y, name, _ in apart} == {"balanced": 1.0, "natural": 2.0}
+
+
+def test_a_best_temperature_is_compared_where_the_error_depends_on_it():
+    def place(predicted, error):
+        values = {"temperature_predicted": predicted, "temperature_worst": 2.0}
+        return {"values": values | {"forget_error_worst": error}}
+
+    assert prediction_error([place(2.2, 0.5), place(9.0, 1.0), place(2.0, 0.9)]) == [1.0, 1.1]
 
 
 def test_no_tick_stands_outside_the_data():

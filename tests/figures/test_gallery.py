@@ -19,8 +19,8 @@ from figures.statistics import (
 )
 from sims import studies
 from sims.run import run_study
-from t3theory.exceptions import InputError
-from t3theory.records import read_records, write_records
+from t3theory.exceptions import InputError, RecordError
+from t3theory.records import make_record, read_records, write_records
 
 COMMITTED = Path(__file__).parents[2] / "paper_repro/results/simulations"
 
@@ -53,6 +53,50 @@ def test_spread_that_was_not_kept_is_not_invented(raw):
     assert pooled.high != pooled.high, "not a number"
     with pytest.raises(InputError, match="expected positive values of excess_risk_covered"):
         sample_of(pool(raw), "excess_risk_covered", logarithm=True)
+
+
+def test_pooled_batches_pool_to_what_all_seeds_would(raw):
+    batches = [[r for r in raw if r["seed"] in seeds] for seeds in ((0, 1), (2, 3, 4), (5,))]
+    for parts in (batches, batches[::-1]):
+        again, whole = pool([r for part in parts for r in pool(part)]), pool(raw)
+        assert len(again) == len(whole)
+        for one, other in zip(again, whole, strict=True):
+            assert one["config"] == other["config"]
+            assert one["values"].keys() == other["values"].keys()
+            for name, value in one["values"].items():
+                assert value["count"] == other["values"][name]["count"] == 6
+                # Moments are kept to six digits, once more for the batches.
+                assert value["mean"] == pytest.approx(other["values"][name]["mean"], rel=1e-5)
+                for key in value.keys() - {"mean"}:
+                    assert value[key] == pytest.approx(
+                        other["values"][name].get(key), rel=1e-3, abs=1e-9
+                    )
+
+
+def test_a_value_that_is_positive_in_one_batch_only():
+    def of(seed, value):
+        return make_record("sims.x", {"h": 1}, seed, {"v": value})
+
+    positive, other = pool([of(0, 1.0), of(1, 3.0)]), pool([of(2, -1.0), of(3, 1.0)])
+    [both] = pool(positive + other)
+    assert both["values"]["v"] == {"count": 4, "mean": 1.0}, "the spread of the first is not known"
+    assert both["config"] == {"h": 1, "seeds": 4}
+
+
+def test_draws_of_all_seeds_are_joined():
+    records = run_study("bound_ladder", overrides={"seeds": 2})
+    pooled = pool(records)
+    assert len(pooled) * 2 == len(records)
+    counts = {len(r["values"]["forget_error_random"]) for r in pooled}
+    assert counts == {2 * records[0]["config"]["draws"]}
+    module = FIGURES["bound_ladder"]
+    assert module.caption(pooled) == module.caption(records)
+    assert module.build(pooled).axes
+
+
+def test_one_seed_does_not_count_twice(raw):
+    with pytest.raises(RecordError, match=r"sims.sample_complexity: two records of one seed"):
+        pool(raw + raw[:1])
 
 
 def test_a_folder_of_records_becomes_a_page(tmp_path):

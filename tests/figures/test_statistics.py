@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from figures.statistics import geometric_mean, group, loglog_slope, mean, proportion
+from figures.statistics import geometric_mean, group, local_slopes, loglog_slope, mean, proportion
 from t3theory.exceptions import InputError
 
 
@@ -37,6 +37,28 @@ def test_a_single_value_has_no_interval():
         assert one.value == pytest.approx(2.0, rel=1e-15)
         assert not one.has_interval
     assert mean([2.0, 2.0]).has_interval
+
+
+def test_copies_of_a_number_have_no_spread_and_show_none():
+    # Summed as logarithms, copies differ in the last digit.
+    copies = geometric_mean([2.79] * 12)
+    assert copies.has_interval
+    assert not copies.has_spread
+    assert f"{copies:.3g}" == "2.79"
+    assert f"{mean([2.0, 2.1]):.2g}" == "2 [1.4, 2.7]"
+    assert "no interval" in f"{mean([2.0]):.2g}"
+
+
+def test_exponents_from_place_to_place():
+    def at(x, *values):
+        return [{"config": {"x": x}, "values": {"v": v}} for v in values]
+
+    # Geometric means 1, 10, 1000: exponents 1 and 2, where one fit says 1.5.
+    records = at(100, 1000) + at(1, 0.5, 2.0) + at(10, 10)
+    found = local_slopes(records, lambda r: r["config"]["x"], "v")
+    assert found == pytest.approx([1.0, 2.0], rel=1e-14)
+    with pytest.raises(InputError, match="two places"):
+        local_slopes(at(1, 2, 3), lambda r: r["config"]["x"], "v")
 
 
 def test_proportion_at_the_ends():
