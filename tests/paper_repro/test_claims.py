@@ -6,7 +6,9 @@ import copy
 
 import pytest
 
+from figures.pooling import pool
 from figures.registry import FIGURES
+from figures.statistics import proportion
 from paper_repro.claims import JUDGES, judge_all, read_claims
 from sims.run import run_study
 from t3theory.records import make_record
@@ -228,3 +230,79 @@ def test_a_record_without_a_value_is_named(records):
 def test_each_claim_has_a_judge_and_figures_that_exist():
     assert set(JUDGES) == set(read_claims())
     assert {f for claim in read_claims().values() for f in claim["figures"]} <= set(FIGURES)
+
+
+def gated(hard, temperatures=(2.0, 4.0), thresholds=(0.25, 0.75), cells=6, seeds=1):
+    """Records of gating in which a hard gate's forget error is `hard(T, τ, n, seed)` of uniform's."""
+    return [
+        make_record(
+            "sims.gating",
+            {"n": n, "gate": gate, "temperature": t, "gate_threshold": threshold},
+            seed,
+            {"retain_error": (0.5 if gate == "hard" else 1.0) * n,
+             "forget_error": (hard(t, threshold, n, seed) if gate == "hard" else 1.0) * n},
+        )
+        for n in range(1, cells + 1)
+        for seed in range(seeds)
+        for t in temperatures
+        for threshold in thresholds
+        for gate in ("none", "hard", "soft")
+    ]  # fmt: skip
+
+
+def of_gating(records):
+    [found] = [v for v in judge_all(records) if v.name == "gating-pays"]
+    return found
+
+
+def test_gating_is_judged_at_each_temperature_and_threshold():
+    # On average over temperatures and thresholds 1.2: below the limit, but not everywhere.
+    broken = of_gating(
+        gated(lambda t, threshold, n, seed: 1.8 if (t, threshold) == (4, 0.75) else 1.0)
+    )
+    assert broken.verdict == "false"
+    assert "at 3 of 4 (T, τ), most at (4, 0.75): 1.800" in broken.evidence
+    assert of_gating(gated(lambda *at: 1.2)).verdict == "true"
+
+
+def test_gating_counts_a_cell_once():
+    # Six cells from 0.8 to 1.55, mean 1.14: as many copies of each as there are temperatures,
+    # thresholds and seeds would shrink the interval to below 1.25.
+    uneven = lambda t, threshold, n, seed: 0.65 + 0.15 * n
+    for seeds in (1, 5):
+        assert of_gating(gated(uneven, seeds=seeds)).verdict == "undecided"
+    records = gated(uneven, seeds=5)
+    assert of_gating(pool(records)).evidence == of_gating(records).evidence
+
+
+def test_of_a_single_cell_seeds_are_what_differs():
+    records = gated(lambda t, threshold, n, seed: 1.0 + 0.01 * seed, cells=1, seeds=5)
+    found = of_gating(records)
+    assert found.verdict == "true"
+    assert "1.020 [1.0" in found.evidence
+    assert of_gating(records[:12]).verdict == "undecided", "one seed, no interval"
+
+
+def test_a_guarantee_counts_a_classifier_once_at_each_temperature(records):
+    found = [r for r in records if r["kind"] == "sims.sample_complexity"]
+    classifiers = {(r["config"]["n"], r["seed"]) for r in found}
+    [verdict] = [v for v in judge_all(found) if v.name == "guarantees-cover"]
+    every = proportion(len(classifiers), len(classifiers))
+    for said in ("excess risk", "forget error at T = 1", "retain error at T = 2"):
+        assert f"{said}: {every:.3f}" in verdict.evidence
+    broken = copy.deepcopy(found)
+    for record in broken:
+        if record["config"]["temperature"] == 2:
+            record["values"]["forget_error_covered"] = False
+    assert verdicts(broken)["guarantees-cover"] == "false"
+
+
+def test_where_no_temperature_helps_none_is_compared(records):
+    found = copy.deepcopy([r for r in records if r["kind"] == "sims.optimal_temperature"])
+    for record in found:
+        if record["values"]["forget_error_worst"] >= 1 - 1e-6:
+            record["values"]["temperature_predicted"] *= 3
+    assert verdicts(found)["best-temperature"] == "true"
+    for record in found:
+        record["values"]["forget_error_worst"] = 1.0
+    assert verdicts(found)["best-temperature"] == "undecided"
