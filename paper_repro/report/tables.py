@@ -218,7 +218,7 @@ TABLES = (
         "Under attack",
         "Probability of the forget answers as they were asked, to a paraphrased question, in "
         "another prompt format, and after a tenth of the forget pairs was learnt again (of the "
-        "others; methods that changed weights only); forget quality with linear layers rounded to "
+        "others; methods that changed weights, and the retain model); forget quality with linear layers rounded to "
         "8 and 4 bits; and of the greedy answers, the loss under the retain model, in nats a token, and "
         "the share of repeated bigrams.",
         (
