@@ -55,11 +55,31 @@ def _models():
     return found
 
 
+def gated(hard, temperatures=(2.0, 4.0), thresholds=(0.25, 0.75), cells=6, seeds=1):
+    """Records of gating in which a hard gate's forget error is `hard(T, τ, n, seed)` of uniform's."""
+    return [
+        make_record(
+            "sims.gating",
+            {"n": n, "gate": gate, "temperature": t, "gate_threshold": threshold},
+            seed,
+            {"retain_error": (0.5 if gate == "hard" else 1.0) * n,
+             "forget_error": (hard(t, threshold, n, seed) if gate == "hard" else 1.0) * n},
+        )
+        for n in range(1, cells + 1)
+        for seed in range(seeds)
+        for t in temperatures
+        for threshold in thresholds
+        for gate in ("none", "hard", "soft")
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def records():
     curve = run_study("forget_error_vs_concentration", overrides={"seeds": 4})
-    others = ("necessity", "sample_complexity", "optimal_temperature", "bound_ladder", "gating")
-    return curve + [r for name in others for r in run_study(name)] + _models()
+    others = ("necessity", "sample_complexity", "optimal_temperature", "bound_ladder")
+    return (
+        curve + [r for name in others for r in run_study(name)] + gated(lambda *at: 1.0) + _models()
+    )
 
 
 def verdicts(records):
@@ -230,24 +250,6 @@ def test_a_record_without_a_value_is_named(records):
 def test_each_claim_has_a_judge_and_figures_that_exist():
     assert set(JUDGES) == set(read_claims())
     assert {f for claim in read_claims().values() for f in claim["figures"]} <= set(FIGURES)
-
-
-def gated(hard, temperatures=(2.0, 4.0), thresholds=(0.25, 0.75), cells=6, seeds=1):
-    """Records of gating in which a hard gate's forget error is `hard(T, τ, n, seed)` of uniform's."""
-    return [
-        make_record(
-            "sims.gating",
-            {"n": n, "gate": gate, "temperature": t, "gate_threshold": threshold},
-            seed,
-            {"retain_error": (0.5 if gate == "hard" else 1.0) * n,
-             "forget_error": (hard(t, threshold, n, seed) if gate == "hard" else 1.0) * n},
-        )
-        for n in range(1, cells + 1)
-        for seed in range(seeds)
-        for t in temperatures
-        for threshold in thresholds
-        for gate in ("none", "hard", "soft")
-    ]  # fmt: skip
 
 
 def of_gating(records):
