@@ -51,7 +51,7 @@ def _labels(
     """Names at the ends of the curves; where these coincide, in the order in which they arrive."""
     lasts = [values[-1] for values in heights.values()]
     meet = lasts[0] if max(lasts) < 1.1 * min(lasts) else None
-    arriving = sorted(heights, key=lambda name: heights[name][-2:])
+    arriving = sorted(heights, key=lambda name: tuple(heights[name][-2:]))
     return [(gamma, meet or heights[name][-1], name, _COLOURS[name]) for name in arriving]
 
 
