@@ -49,14 +49,12 @@ def build(records: Records) -> Figure:
 
 
 def _named(axes: Axes, end: tuple[float, float], gate: str) -> None:
-    """The name beside the end of a curve in the plane of both errors, on the side with room."""
-    left = gate == "hard"
+    """The name beside the end of a curve in the plane of both errors, where labels in one column would not be."""
     axes.annotate(
         _NAMES[gate].removesuffix(" gate"),
         end,
-        xytext=(-5 if left else 5, 0),
+        xytext=(5, 0),
         textcoords="offset points",
-        ha="right" if left else "left",
         va="center",
         fontsize=6.5,
         color=_COLOURS[gate],
