@@ -38,6 +38,7 @@ _BOUNDS = "t3theory/bounds/test_bounds.py::"
 _SYMBOLIC = "t3theory/test_symbolic.py::"
 _ENVELOPE = "t3theory/bounds/test_against_envelope.py::"
 _BALLS = "t3theory/test_balls.py::"
+_BOXES = "t3theory/test_balls_boxes.py::test_proved_on_boxes"
 _HOLD = _BOUNDS + "test_every_bound_holds"
 _SHARP = "t3theory/bounds/test_sharp.py::test_sharp_and_one_percent_less_is_false"
 _FORMULAS = "t3theory/bounds/test_formulas.py::test_values_are_those_of_the_formulas"
@@ -62,14 +63,14 @@ _STATEMENTS = (
         "Retain error of guidance",
         "RE_1 ≤ δ/(1−γ).",
         ("t3theory.bounds.guidance.retain_rate",),
-        (_HOLD, _SHARP, _BALLS + "test_retain_error_of_guidance"),
+        (_HOLD, _SHARP, _BALLS + "test_retain_error_of_guidance", _BOXES),
     ),
     Statement(
         "C",
         "Forget error of guidance, slow rate",
         "FE_1 ≤ ‖p_f‖_∞ √(2δ/(1−γ)).",
         ("t3theory.bounds.guidance.slow_rate",),
-        (_HOLD, _SHARP, _BALLS + "test_slow_rate"),
+        (_HOLD, _SHARP, _BALLS + "test_slow_rate", _BOXES),
     ),
     Statement(
         "D",
@@ -85,6 +86,7 @@ _STATEMENTS = (
             "t3theory/bounds/test_terms.py::test_every_form_of_the_weighted_sum_is_attained",
             _BALLS + "test_local_pinsker",
             _BALLS + "test_local_pinsker_constants_are_least",
+            _BOXES,
         ),
     ),
     Statement(
@@ -123,7 +125,9 @@ _STATEMENTS = (
             _HOLD,
             _SHARP,
             _BALLS + "test_tempered_bounds",
+            _BALLS + "test_slow_and_weighted_forms",
             _BALLS + "test_centred_and_through_the_retain_error",
+            _BOXES,
         ),
     ),
     Statement(
@@ -132,7 +136,13 @@ _STATEMENTS = (
         "RE_T ≤ RB_T + (δ+Δ)/(1−γ) + log(1 + D_N/N*), and "
         "RE_T ≤ RB_T + δ/(1−γ) + E_P[W|f−f*|], W = |p^{1/T−1}/N* − 1/(1−γ)|.",
         ("t3theory.bounds.tempered.retain_bounds",),
-        (_HOLD, _SHARP, _BALLS + "test_tempered_bounds"),
+        (
+            _HOLD,
+            _SHARP,
+            _BALLS + "test_tempered_bounds",
+            _BALLS + "test_slow_and_weighted_forms",
+            _BOXES,
+        ),
     ),
     Statement(
         "I",
@@ -233,6 +243,8 @@ _STATEMENTS = (
             _GATES + "test_gating_helps_where_contexts_are_apart",
             _GATES + "test_gating_cannot_help_where_every_context_has_the_same_share",
             _BALLS + "test_gate_signal",
+            _BOXES,
+            "t3theory/test_balls_boxes.py::test_bias_of_gated_contexts_on_boxes",
         ),
     ),
     Statement(

@@ -1,23 +1,20 @@
 """B, C, D, G, H, N and Q in ball arithmetic, so that no rounding can hide a violation.
 
-Parameters are boxes, not points: `arb(m, r)` stands for all of [m − r, m + r], and a claim
-certified for balls holds for every parameter inside.
+D's pointwise lemma is proved over a region. All else here is checked at random points with
+balls of relative radius 1e-6 around them, on two to four atoms: a claim certified there holds
+for every parameter inside, which is no region. test_balls_boxes.py has regions, on two atoms.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from flint import arb, ctx
+from boxes import largest, total
+from flint import arb
 
 from t3theory.bounds.pinsker import kl_inverse
 
-ctx.prec = 160
 BOXES = 150
-
-
-def total(values) -> arb:
-    return sum(values, arb(0))
 
 
 def kl(p, q) -> arb:
@@ -162,11 +159,43 @@ def test_tempered_bounds(atoms, temperature):
     certify(retain)
 
 
-def largest(values) -> arb:
-    top = values[0]
-    for x in values[1:]:
-        top = top.max(x)
-    return top
+def weighted_gap(i, w) -> arb:
+    """D's weighted sum."""
+    second = total(p * x * x for p, x in zip(i.p, w, strict=True))
+    inner = total(p * x * x * b * (1 - b) for p, x, b in zip(i.p, w, i.best, strict=True))
+    return (second * i.delta / 2).sqrt().min((2 * inner * i.delta).sqrt() + i.delta * largest(w))
+
+
+@pytest.mark.parametrize("temperature", [1.5, 2.0, 5.0])
+@pytest.mark.parametrize("atoms", [2, 4])
+def test_slow_and_weighted_forms(atoms, temperature):
+    """G slow and weighted (with N* − D_N, and with the exponential floor), H slow and weighted."""
+    rng = np.random.default_rng(400 + atoms)
+    forget, retain = [], []
+    for _ in range(BOXES // 2):
+        i = Instance(rng, atoms, temperature)
+        power, slow = 1 - 1 / i.t, (i.delta / 2).sqrt()
+        d_n = (total(i.mu).log() * power).exp()
+        d_n *= ((i.delta / 2).log() / max(2.0, temperature)).exp()
+        v = [(d.log() * -power).exp() for d in i.density]
+        w = [x / m * y for x, m, y in zip(i.forget, i.mu, v, strict=True)]
+        bias, error = i.forget_error(i.best), i.forget_error(i.f)
+        on_forget = [
+            total(x * e / m for x, e, m in zip(i.forget, i.estimate(f), i.mu, strict=True))
+            for f in (i.f, i.best)
+        ]
+        leak = (i.sup.log() / i.t - i.gamma.log() * power).exp() * slow
+        forget.append((error, bias + (leak + on_forget[0] * d_n) / i.oracle))
+        moved, leak = weighted_gap(i, v), weighted_gap(i, w) + on_forget[1] * weighted_gap(i, v)
+        cold, kept = i.retain_error(i.best), 1 - i.gamma
+        spent = cold + (i.delta + i.gap.min(kept)) / kept
+        floor = (i.oracle - moved).max(i.oracle * (-spent).exp())
+        forget.append((error, bias + leak / floor))
+        retain.append((i.retain_error(i.f), cold + (i.delta + slow) / kept + d_n / i.oracle))
+        joined = weighted_gap(i, [abs(x / i.oracle - 1 / kept) for x in v])
+        retain.append((i.retain_error(i.f), cold + i.delta / kept + joined))
+    certify(forget)
+    certify(retain)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 1.5, 5.0])
@@ -239,18 +268,30 @@ def test_leakage_and_its_split(atoms, temperature):
 
 
 def test_gate_signal():
-    """N on two contexts of two outcomes: Σ_c P(c)|γ̂_c − γ_c| ≤ Δ and its two corollaries."""
+    """N on two contexts of two outcomes: the signal's error and its three corollaries."""
     rng = np.random.default_rng(7)
     claims = []
     for _ in range(BOXES):
         i = Instance(rng, 4)
-        moved, missed, tau = arb(0), arb(0), arb(float(rng.uniform(0.1, 0.9)))
+        moved, missed, gated, alike, bias, mixed = (arb(0) for _ in range(6))
+        tau, low = (arb(float(x)) for x in sorted(rng.uniform(0.1, 0.9, 2), reverse=True))
+        cooling = 1 - 1 / arb(float(rng.uniform(1.1, 6)))
         for c in (slice(0, 2), slice(2, 4)):
-            mass = total(i.p[c])
+            mass, kept = total(i.p[c]), total(i.retain[c])
             seen = total(p * (1 - f) for p, f in zip(i.p[c], i.f[c], strict=True))
             true = total(p * (1 - b) for p, b in zip(i.p[c], i.best[c], strict=True))
             moved += abs(seen - true)
+            mixed -= kept * (1 - true / mass).log()
+            alike += kept if true / mass > low else 0
             if not seen / mass > tau:
                 missed += total(i.forget[c])
+                continue
+            gated += kept
+            law, own = [p / mass for p in i.p[c]], [r / kept for r in i.retain[c]]
+            flat = total(r * (p.log() * -cooling).exp() for r, p in zip(own, law, strict=True))
+            heat = total(r * p.log() for r, p in zip(own, law, strict=True))
+            bias += kept * (flat.log() + cooling * heat)
         claims += [(moved, i.gap), (missed, (tau + i.gap) / i.gamma)]
+        claims.append((gated, alike + i.gap / ((1 - i.gamma) * (tau - low))))
+        claims.append((bias, cooling * (gated * arb(2).log() + mixed)))
     certify(claims)
