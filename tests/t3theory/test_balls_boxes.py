@@ -267,3 +267,26 @@ def test_linear_parts_enclose(name):
                 line = sum(g * (2 * k - 1) for g, k in zip(x.slopes, corner, strict=True))
                 # 1e-6 for the s = 1e-9 above
                 assert abs(y.at - (x.at + line + x.rest)).lower() <= 1e-6
+
+
+FUNCTIONS = [
+    lambda x: x.log(),
+    lambda x: x.exp(),
+    lambda x: x.sqrt(),
+    lambda x: 2 / x,
+    lambda x: x * x,
+    square,
+    excess,
+    lambda x: excess(-x),
+    lambda x: excess(x / 1000),
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_enclose_with_the_right_curvature(function):
+    (whole,) = (function(x) for x in parameters(((0.3, 0.7),)))
+    for k in range(9):
+        point = 0.3 + 0.05 * k
+        (at,) = (function(x).at for x in parameters(((point, point),)))
+        # 1e-12 for the rounding of the point
+        assert abs(at - (whole.at + whole.slopes[0] * (k / 4 - 1) + whole.rest)).lower() <= 1e-12
