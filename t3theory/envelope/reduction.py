@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from t3theory._xp import logsumexp
 from t3theory.classifier import bayes_log_odds
 from t3theory.envelope.atoms import Atoms
 from t3theory.mixture import Mixture
@@ -83,9 +84,7 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
     log_probability = np.asarray(mixture.log_probabilities, dtype=np.float64)[at]
     log_oracle, log_co_oracle = -np.logaddexp(0.0, -log_odds), -np.logaddexp(0.0, log_odds)
     log_weight = np.log(reference[at]) + log_density / temperature
-    tilted = log_weight + scale * log_oracle + np.log(count)
-    top = tilted.max()
-    log_normaliser = float(top + np.log(np.sum(np.exp(tilted - top))))
+    log_normaliser = float(logsumexp(log_weight + scale * log_oracle + np.log(count)))
     single = np.exp(log_probability)
     oracle, co_oracle = np.exp(log_oracle), np.exp(log_co_oracle)
     with np.errstate(divide="ignore", over="ignore"):
