@@ -172,7 +172,7 @@ def loglog_slope(x: Sequence[float], y: Sequence[float], confidence: float = 0.9
     """The exponent b of y ∝ x^b: least squares on the logarithms, with Student's t interval.
 
     >>> f"{loglog_slope([1, 10, 100], [3, 30, 300]):.2f}"
-    '1.00 [1.00, 1.00]'
+    '1.00'
     """
     logs = [math.log(v) for v in y]
     return _slope(
