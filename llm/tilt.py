@@ -87,7 +87,7 @@ def tilt(
     wanted = torch.is_grad_enabled() and (logits.requires_grad or log_odds.requires_grad)
     if wanted or logits.device.type != "cpu" or torch.compiler.is_compiling():
         return _tilt(logits, log_odds, config)
-    # A context after another: a vocabulary fits the processor's cache, a batch of them does not.
+    # A few contexts after another: they fit the processor's cache, a batch of them does not.
     vocab = logits.shape[-1]
     scores = torch.empty(logits.shape, dtype=torch.float32)
     step = max(1, _BLOCK // vocab)
@@ -97,7 +97,8 @@ def tilt(
     return scores
 
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
+"""Numbers of a block, 1 MiB of float32: 65,536 cost a seventh more of calls, 524,288 twice the time."""
 
 
 def _tilt(logits: Tensor, log_odds: Tensor, config: T3Config) -> Tensor:
