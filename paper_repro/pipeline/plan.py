@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from figures.registry import FIGURES
-from llm.experiment import SCALES, ExperimentConfig, as_dict, load_scale
+from llm.experiment import ExperimentConfig, as_dict, load_scale
 from llm.stages import MODULES
 from llm.tofu.data import load_tofu
 from paper_repro.pipeline.graph import Cell, Graph
 from sims import studies
+from sims.study import SCALES
 from t3theory.exceptions import InputError
 
 __all__ = ["default_out", "paper"]
@@ -44,7 +45,7 @@ def paper(scale: str = "mini", data: str = "mini", dask: str | None = None) -> G
 
 
 def _simulations(scale: str, dask: str | None) -> Iterator[Cell]:
-    # A scale of one's own says nothing of the studies: they are as in the quickest run.
+    # A scale of one's own, or another split, says nothing of the studies: as in the quickest run.
     scale = scale if scale in SCALES else "mini"
     for name in studies.names():
         product = f"records/sims.{name}.jsonl"

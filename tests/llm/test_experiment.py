@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_a_mistake_in_a_scale_is_named(tmp_path, old, new, message):
         load_scale(path)
 
 
+def test_a_scale_extends_another_where_it_says_nothing(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('extends = "small"\nseeds = [7]\n[data]\nforget = "forget01"\n')
+    own, small = load_scale(path), load_scale("small")
+    changed = replace(small.data, forget="forget01")
+    assert own == replace(small, name="own", seeds=(7,), data=changed)
+    path.write_text('extends = "smal"\n')
+    with pytest.raises(InputError, match=r"own.toml: extends 'smal', expected one of mini, small"):
+        load_scale(path)
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_method_has_as_many_candidates(scale):
     config = load_scale(scale)
@@ -60,5 +72,5 @@ def test_every_method_has_as_many_candidates(scale):
 
 
 def test_an_unknown_scale_is_named():
-    with pytest.raises(InputError, match=r"scale 'tiny': expected one of mini, small, full"):
+    with pytest.raises(InputError, match=r"scale 'tiny': expected one of mini, small, .*full"):
         load_scale("tiny")
