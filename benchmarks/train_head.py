@@ -2,7 +2,7 @@
 
     python benchmarks/train_head.py [--retain 3600] [--out runs/benchmarks/train_head.jsonl]
 
-400 rows to forget, 100 epochs over them, 32 rows of each class a step. With the base at each
+100 epochs over the rows to forget, 32 rows of each class a step. With the base at each
 step the time is measured on a few steps and multiplied; everything else is measured whole.
 """
 
@@ -21,7 +21,7 @@ from llm.features import cache_features
 from llm.fit_head import HeadConfig, fit_head
 from t3theory.records import Stopwatch, make_record, write_records
 
-BATCH, FORGET = 32, 400
+BATCH = 32
 
 
 def rows_of(count: int, vocab_size: int, draw: random.Random) -> list[Encoded]:
@@ -48,6 +48,7 @@ def uncached_seconds(
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = shape_parser(__doc__, "tiny")
+    parser.add_argument("--forget", type=int, default=400)
     parser.add_argument("--retain", type=int, nargs="*", default=[3600, 400])
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--uncached-steps", type=int, default=8)
@@ -59,11 +60,11 @@ def main() -> None:
     args = arguments()
     base = random_llama(args.shape, args.device, args.dtype)
     vocab_size = base.lm_head.weight.shape[0]
-    steps = args.epochs * -(-FORGET // BATCH)
+    steps = args.epochs * -(-args.forget // BATCH)
     records = []
     for count in args.retain:
         draw = random.Random(0)
-        parts = [rows_of(n, vocab_size, draw) for n in (count, FORGET)]
+        parts = [rows_of(n, vocab_size, draw) for n in (count, args.forget)]
         # Half before and half after: what else the machine does falls on both.
         uncached = [uncached_seconds(base, parts, args.uncached_steps, draw)]
         watch = Stopwatch()
@@ -80,7 +81,7 @@ def main() -> None:
             "head_seconds": cached - caching,
             "uncached_seconds": whole,
         }
-        about = {"shape": args.shape, "retain": count, "forget": FORGET, "epochs": args.epochs}
+        about = {"shape": args.shape, "retain": count, "forget": args.forget, "epochs": args.epochs}
         about |= {"dtype": args.dtype, "device": args.device, "threads": torch.get_num_threads()}
         records.append(make_record("benchmark.train_head", about, 0, values))
         print(

@@ -34,7 +34,8 @@ def reproduce(
     """Run what is not up to date, draw the figures, judge the claims, write the report.
 
     Args:
-        scale: mini, small or full, or a TOML file of settings for the language models.
+        scale: mini, small or full (small-forget01, … of the other splits), or a TOML file of
+            settings for the language models.
         data: mini (embedded), a folder in TOFU's layout, or a Hub name (locuslab/TOFU).
         out: folder of the run; default runs/SCALE-DATA.
         jobs: cells at a time; default one for each core.

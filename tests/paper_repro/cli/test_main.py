@@ -14,7 +14,7 @@ from paper_repro.cli import COMMANDS, main
     ("words", "said"),
     [
         (["nope"], "no command 'nope'; expected one of reproduce"),
-        (["reproduce", "--scale", "huge"], "scale 'huge': expected one of mini, small, full"),
+        (["reproduce", "--scale", "huge"], "scale 'huge': expected one of mini, small, "),
         (["reproduce", "--data", "/no/folder"], "/no/folder"),
         (["reproduce", "--jobs", "0"], "--jobs 0: expected at least 1"),
         (["reproduce", "--jobs", "many"], "jobs"),
