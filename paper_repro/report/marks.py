@@ -14,11 +14,13 @@ _SCRIPT = re.compile(
     r"|(?<![A-Za-z])(?P<symbol>[a-zA-Zα-ωΑ-Ω‖]\u0302?|[A-Z]{2}|‖)_(?P<index>[a-zA-Z0-9∞])(?![A-Za-z_])"
 )
 _POWER_OF_TEN = re.compile(r"(?<![\w.])(\d(?:\.\d+)?)e([+-]?)0*(\d+)(?!\w)")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789−")
 _MINUS = re.compile(r"(?<![\w)\]–-])-(?=\d)")
 
 _LATEX = {
     "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-    "−": "-", "–": "--", "‖": r"$\|$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
+    "−": "$-$", "–": "--", "‖": r"$\|$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
     "∝": r"$\propto$", "→": r"$\to$", "↑": r"$\uparrow$", "±": r"$\pm$", "√": r"$\surd$",
     "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "δ": r"$\delta$", "μ": r"$\mu$", "σ": r"$\sigma$",
     "τ": r"$\tau$", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "’": "'", "\u0302": "", "_": r"\_", "^": r"\^{}",
@@ -65,9 +67,12 @@ def to_latex(text: str) -> str:
 
     >>> to_latex("‖p_f‖_∞ at 5 %")
     '$\\|$p\\textsubscript{f}$\\|$\\textsubscript{$\\infty$} at 5 \\%'
+    >>> to_latex("10⁻³")
+    '10\\textsuperscript{$-$3}'
     """
     low, high = "\x02{}\x01", "\x03{}\x01"  # no character of the text means anything yet
     marked = _scripts(_plain(text), low, high)
+    marked = _RAISED.sub(lambda found: high.format(found[0].translate(_DIGITS)), marked)
     marked = "".join(_LATEX.get(c, c) for c in marked.replace("₁₀", "\x0210\x01"))
     opened = marked.replace("\x02", r"\textsubscript{").replace("\x03", r"\textsuperscript{")
     return opened.replace("\x01", "}")
