@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,9 @@ def build(records: Records) -> Figure:
         _strip(quality, methods, "forget_quality_log10_p", "forget quality, log$_{10}$ p")
         quality.axvline(DISTINCT, color="0.6", linewidth=0.6, linestyle=":")
         _strip(utility, methods, "model_utility", "model utility")
-        utility.set_xlim(0, 1)
+        left, _ = utility.get_xlim()
+        utility.set_xlim(max(0, math.floor(10 * left) / 10), 1)
+        utility.locator_params("x", nbins=5)
         utility.set_yticklabels([])
     return fig
 
