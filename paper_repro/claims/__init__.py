@@ -33,6 +33,7 @@ class Verdict:
     theory: str
     figures: tuple[str, ...]
     command: str
+    """What makes its records anew and prints the verdict."""
     verdict: Word
     evidence: str
 
@@ -48,8 +49,11 @@ def read_claims() -> dict[str, Claim]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def judge_all(records: Records) -> list[Verdict]:
+def judge_all(records: Records, run: str = "t3 reproduce") -> list[Verdict]:
     """The verdict on every claim, in the order of `claims.toml`.
+
+    Args:
+        run: the command of the run that the records are of; each claim's own adds `--only`.
 
     A claim whose records lack a value, or hold one that cannot be, is not measured: its evidence
     says why, and the other claims are judged.
@@ -57,10 +61,10 @@ def judge_all(records: Records) -> list[Verdict]:
     >>> {v.verdict for v in judge_all([])}
     {'not measured'}
     """
-    return [_judge(name, claim, records) for name, claim in read_claims().items()]
+    return [_judge(name, claim, records, run) for name, claim in read_claims().items()]
 
 
-def _judge(name: str, claim: Claim, records: Records) -> Verdict:
+def _judge(name: str, claim: Claim, records: Records, run: str) -> Verdict:
     finding, why = None, "no records of it"
     try:
         finding = JUDGES[name](records, claim)
@@ -76,7 +80,7 @@ def _judge(name: str, claim: Claim, records: Records) -> Verdict:
         claim["statement"],
         claim["theory"],
         tuple(claim["figures"]),
-        claim["command"],
+        f"{run} --only {claim['only']}",
         verdict,
         why if finding is None else finding.evidence,
     )

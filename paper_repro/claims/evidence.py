@@ -16,9 +16,11 @@ __all__ = [
     "Records",
     "at_least",
     "at_most",
+    "by_seed",
     "checked",
     "every",
     "for_every_seed",
+    "more_than",
     "number",
     "of",
     "seconds_of",
@@ -98,6 +100,31 @@ def at_most(estimate: Estimate, limit: float) -> bool | None:
 def at_least(estimate: Estimate, limit: float) -> bool | None:
     """Whether the whole interval is at least `limit`; None where it is on both sides, or is none."""
     return True if estimate.low >= limit else False if estimate.high < limit else None
+
+
+def more_than(estimate: Estimate, limit: float) -> bool | None:
+    """Whether the whole interval is above `limit`: a tie is not.
+
+    >>> [more_than(Estimate(0.0, low, high), 0.0) for low, high in ((0.0, 0.0), (-1.0, 1.0))]
+    [False, None]
+    """
+    return True if estimate.low > limit else False if estimate.high <= limit else None
+
+
+def by_seed(records: Records) -> dict[int, Mapping[str, Any]]:
+    """Seed -> its record.
+
+    Raises:
+        RecordError: two records of one seed have other settings.
+    """
+    found: dict[int, Mapping[str, Any]] = {}
+    for record in records:
+        before = found.setdefault(record["seed"], record)
+        if before["config"] != record["config"]:
+            raise RecordError(
+                f"kind {record['kind']!r}, seed {record['seed']}: two records with other settings"
+            )
+    return found
 
 
 def every(parts: Iterable[bool | None]) -> bool | None:

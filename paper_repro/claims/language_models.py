@@ -6,21 +6,22 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from figures.statistics import geometric_mean, group, mean
+from figures.statistics import Estimate, geometric_mean, group, mean
 from paper_repro.claims.evidence import (
     Claim,
     Finding,
     Records,
     at_least,
     at_most,
+    by_seed,
     every,
     for_every_seed,
+    more_than,
     number,
     of,
     seconds_of,
     values_of,
 )
-from t3theory.exceptions import RecordError
 
 __all__ = ["JUDGES"]
 
@@ -40,11 +41,8 @@ def _evaluations(records: Records, method: str) -> dict[int, Mapping[str, Any]]:
     Raises:
         RecordError: a value cannot be, or two records of one seed have other settings.
     """
-    found: dict[int, Mapping[str, Any]] = {}
-    for record in of(records, "llm.evaluation", method=method):
-        before = found.setdefault(record["seed"], record)
-        if before["config"] != record["config"]:
-            raise RecordError(f"{method}, seed {record['seed']}: two records with other settings")
+    found = by_seed(of(records, "llm.evaluation", method=method))
+    for record in found.values():
         for name in record["values"].keys() & _RANGES.keys():
             number(record["values"], name, record, *_RANGES[name])
     return {seed: record["values"] for seed, record in found.items()}
@@ -65,22 +63,37 @@ def _forgets(records: Records, claim: Claim) -> Finding | None:
 
 
 def _beats(records: Records, claim: Claim) -> Finding | None:
+    gains = _gains(records, claim, _QUALITY)
     t3, full = _evaluations(records, "t3"), _evaluations(records, "full")
-    words, better = [], []
+    common = sorted(t3.keys() & full.keys())
+    if not gains or not common:
+        return None
+    kept = mean([t3[s]["model_utility"] / full[s]["model_utility"] for s in common])
+    words = [f"Δ log₁₀ p against {method}: {gain:.2f}" for method, gain in gains.items()]
+    better = [more_than(gain, 0.0) for gain in gains.values()]
+    return Finding(
+        every([at_least(kept, claim["utility_share"]), *better]),
+        "; ".join([*words, f"utility kept: {kept:.3f}"]),
+    )
+
+
+def _more_useful(records: Records, claim: Claim) -> Finding | None:
+    gains = _gains(records, claim, "model_utility")
+    words = [f"Δ utility against {method}: {gain:.3f}" for method, gain in gains.items()]
+    better = [more_than(gain, 0.0) for gain in gains.values()]
+    return Finding(every(better), "; ".join(words)) if gains else None
+
+
+def _gains(records: Records, claim: Claim, value: str) -> dict[str, Estimate]:
+    """By how much T3's value is above each other method's, paired by seed; empty where one lacks."""
+    t3, gains = _evaluations(records, "t3"), {}
     for method in claim["against"]:
         other = _evaluations(records, method)
         seeds = sorted(t3.keys() & other.keys())
         if not seeds:
-            return None
-        gain = mean([t3[s][_QUALITY] - other[s][_QUALITY] for s in seeds])
-        better.append(at_least(gain, 0.0))
-        words.append(f"Δ log₁₀ p against {method}: {gain:.2f}")
-    common = sorted(t3.keys() & full.keys())
-    if not common:
-        return None
-    kept = mean([t3[s]["model_utility"] / full[s]["model_utility"] for s in common])
-    words.append(f"utility kept: {kept:.3f}")
-    return Finding(every([at_least(kept, claim["utility_share"]), *better]), "; ".join(words))
+            return {}
+        gains[method] = mean([t3[s][value] - other[s][value] for s in seeds])
+    return gains
 
 
 def _gated(records: Records, claim: Claim) -> Finding | None:
@@ -98,7 +111,7 @@ def _gated(records: Records, claim: Claim) -> Finding | None:
 
 def _chosen_blind(records: Records, claim: Claim) -> Finding | None:
     informed = _evaluations(records, "t3")
-    blind = {r["seed"]: r for r in of(records, "llm.blind", method="t3")}
+    blind = by_seed(of(records, "llm.blind", method="t3"))
     seeds = sorted(blind.keys() & informed.keys())
     if not seeds:
         return None
@@ -119,11 +132,13 @@ def _few_parameters(records: Records, claim: Claim) -> Finding | None:
 
 
 def _little_time(records: Records, claim: Claim) -> Finding | None:
-    heads = {r["seed"]: seconds_of(r) for r in of(records, "llm.stage", stage="fit_heads")}
+    heads = by_seed(of(records, "llm.stage", stage="fit_heads"))
     runs = group(of(records, "llm.stage", stage="train_baseline"), lambda r: r["config"]["method"])
     words, ratios = [], []
     for method, found in runs.items():
-        common = [heads[r["seed"]] / seconds_of(r) for r in found if r["seed"] in heads]
+        run = by_seed(found)
+        both = sorted(run.keys() & heads.keys())
+        common = [seconds_of(heads[seed]) / seconds_of(run[seed]) for seed in both]
         if common:
             ratios.append(geometric_mean(common))
             words.append(f"{ratios[-1]:.2f} of {method}'s time")
@@ -133,7 +148,7 @@ def _little_time(records: Records, claim: Claim) -> Finding | None:
 
 
 def _caching_saves(records: Records, claim: Claim) -> Finding | None:
-    found = of(records, "llm.cost", stage="fit_heads")
+    found = by_seed(of(records, "llm.cost", stage="fit_heads")).values()
     if not found:
         return None
     saved = geometric_mean(
@@ -143,9 +158,7 @@ def _caching_saves(records: Records, claim: Claim) -> Finding | None:
 
 
 def _predicts(records: Records, claim: Claim) -> Finding | None:
-    guided, t3 = (
-        {r["seed"]: r for r in of(records, "llm.theory", method=m)} for m in ("guidance", "t3")
-    )
+    guided, t3 = (by_seed(of(records, "llm.theory", method=m)) for m in ("guidance", "t3"))
     common = sorted(guided.keys() & t3.keys())
     if not common:
         return None
@@ -168,6 +181,7 @@ JUDGES: dict[str, Callable[[Records, Claim], Finding | None]] = {
     "t3-forgets": _forgets,
     "t3-beats-guidance": _beats,
     "t3-beats-baselines": _beats,
+    "t3-more-useful": _more_useful,
     "gated-t3-keeps-utility": _gated,
     "chosen-without-retain-model": _chosen_blind,
     "theory-predicts": _predicts,

@@ -102,7 +102,7 @@ def _necessary(records: Records, claim: Claim) -> Finding | None:
 
 def _controls(records: Records, claim: Claim) -> Finding | None:
     compared = violated = 0
-    for record in (r for r in records if r["kind"].startswith("sims.")):
+    for record in (r for r in records if r["kind"].startswith(("sims.", "llm.spike"))):
         for error, bound in _bounded(record["values"]):
             least, most = (number(record["values"], name, record) for name in (error, bound))
             compared += 1

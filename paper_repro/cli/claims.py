@@ -43,9 +43,9 @@ def table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     from rich.table import Table
 
     shown = Table(title="Claims", title_justify="left", show_lines=False)
-    for heading in ("claim", "verdict", "evidence", "figure"):
+    for heading in ("claim", "verdict", "evidence", "regenerate"):
         shown.add_column(heading, overflow="fold")
     for v in verdicts:
         evidence = v["evidence"].replace("[", "\\[")
-        shown.add_row(v["statement"], _MARKS[v["verdict"]], evidence, ", ".join(v["figures"]))
+        shown.add_row(v["statement"], _MARKS[v["verdict"]], evidence, v["command"])
     return shown

@@ -33,6 +33,8 @@ def reproduce(
 ) -> int:
     """Run what is not up to date, draw the figures, judge the claims, write the report.
 
+    With `--only`, the claims that the cells' records settle are judged and printed.
+
     Args:
         scale: mini, small or full (small-forget01, … of the other splits), or a TOML file of
             settings for the language models.
@@ -93,10 +95,16 @@ def _run(graph: Graph, out: Path, jobs: int, console: Console) -> int:
 
 
 def _conclude(outcome: Outcome, graph: Graph, out: Path, console: Console) -> None:
-    """What the report shows, and where it is."""
-    if "report" not in graph.cells or "report" in outcome.missing:
-        return
+    """What the report shows, and where it is; of a part of the paper, the claims it settles."""
+    from paper_repro.claims import judge_all
     from paper_repro.cli.claims import table
+    from paper_repro.results import read_results
 
-    console.print(table(json.loads((out / "claims.json").read_text(encoding="utf-8"))))
-    console.print(f"Report: {out / 'report.html'}", highlight=False)
+    if "report" not in graph.cells:
+        records = read_results(out, [product for cell in graph for product in cell.products])
+        verdicts = [v.as_dict() for v in judge_all(records)]
+        if settled := [v for v in verdicts if v["verdict"] != "not measured"]:
+            console.print(table(settled))
+    elif "report" not in outcome.missing:
+        console.print(table(json.loads((out / "claims.json").read_text(encoding="utf-8"))))
+        console.print(f"Report: {out / 'report.html'}", highlight=False)

@@ -249,10 +249,15 @@ def _last(scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
     """Claims and report: of whatever there is."""
     measured = tuple(c.name for c in cells if c.name.startswith(("sims.", "lm.")))
     drawn = tuple(c.name for c in cells if c.name.startswith("figure."))
+    run = "t3 reproduce" + "".join(
+        f" --{option} {value}"
+        for option, value in (("scale", scale), ("data", data))
+        if value != "mini"
+    )
     yield Cell(
         "claims",
         "paper_repro.pipeline.work:judge",
-        {"products": _products(cells, measured)},
+        {"products": _products(cells, measured), "run": run},
         ("claims.json",),
         _WHOLE_RUN,
         wants=measured,
@@ -261,7 +266,7 @@ def _last(scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
     yield Cell(
         "report",
         "paper_repro.report:write",
-        {"scale": scale, "data": data, "products": _products(cells, measured)},
+        {"scale": scale, "data": data, "products": _products(cells, measured), "run": run},
         ("report.html", "tables"),
         _WHOLE_RUN,
         needs=("claims",),

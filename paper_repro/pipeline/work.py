@@ -58,9 +58,9 @@ def draw(name: str, out: str, products: Sequence[str] | None = None) -> None:
     write_json(Path(out) / "figures" / f"{name}.json", about)
 
 
-def judge(out: str, products: Sequence[str] | None = None) -> None:
-    """The verdict on every claim, to `claims.json`."""
+def judge(out: str, products: Sequence[str] | None = None, run: str = "t3 reproduce") -> None:
+    """The verdict on every claim, to `claims.json`; `run` is the command of the run."""
     from paper_repro.claims import judge_all
 
-    verdicts = judge_all(read_results(out, products))
+    verdicts = judge_all(read_results(out, products), run)
     write_json(Path(out) / "claims.json", [v.as_dict() for v in verdicts])

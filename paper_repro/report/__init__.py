@@ -26,8 +26,18 @@ Claims = Sequence[Mapping[str, Any]]
 _MM_A_POINT = 25.4 / 72
 
 
-def write(out: str, scale: str, data: str, products: Sequence[str] | None = None) -> None:
-    """Write `out`/report.html and `out`/tables/*.tex from what the run has so far."""
+def write(
+    out: str,
+    scale: str,
+    data: str,
+    products: Sequence[str] | None = None,
+    run: str = "t3 reproduce",
+) -> None:
+    """Write `out`/report.html and `out`/tables/*.tex from what the run has so far.
+
+    Args:
+        run: the command of the run.
+    """
     folder = Path(out)
     records = read_results(folder, products)
     claims = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
@@ -39,7 +49,7 @@ def write(out: str, scale: str, data: str, products: Sequence[str] | None = None
         verdicts=Counter(c["verdict"] for c in claims),
         tables=tables,
         comparison=compare(records),
-        figures=_figures(folder, claims),
+        figures=_figures(folder, claims, run),
         statements=_statements(claims),
         made=_made(records),
     )
@@ -74,26 +84,24 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _figures(folder: Path, claims: Claims) -> list[dict[str, Any]]:
+def _figures(folder: Path, claims: Claims, run: str) -> list[dict[str, Any]]:
     """The run's figures: first those that claims rest on, in the claims' order."""
     drawn = {path.stem: path for path in sorted((folder / "figures").glob("*.json"))}
     cited = (name for claim in claims for name in claim["figures"] if name in drawn)
-    return [_figure(drawn[name]) for name in dict.fromkeys([*cited, *drawn])]
+    return [_figure(drawn[name], run) for name in dict.fromkeys([*cited, *drawn])]
 
 
-def _figure(about: Path) -> dict[str, Any]:
+def _figure(about: Path, run: str) -> dict[str, Any]:
     """A figure with all that the page says of it; the picture goes inline."""
     picture = about.with_suffix(".svg").read_bytes()
     content: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
     width = re.search(rb'<svg[^>]* width="([\d.]+)pt"', picture)
     documented = (FIGURES[about.stem].__doc__ or "") if about.stem in FIGURES else ""
-    kind, _, study = content["kind"].partition(".")
-    command = f"t3 simulate {study}" if kind == "sims" else "t3 reproduce --only lm"
     return content | {
         "name": about.stem,
         "title": documented.partition("\n")[0].rstrip(".") or about.stem.replace("_", " "),
         "width": float(width[1]) * _MM_A_POINT if width else None,
-        "command": command,
+        "command": f"{run} --only figure.{about.stem}",
         "picture": f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ __all__ = ["claims_to_latex", "markdown", "to_latex", "to_markdown"]
 
 def to_latex(table: Filled) -> str:
     r"""The table in booktabs; `\usepackage{booktabs}` is all it needs."""
-    headings = ["method", *(marks.to_latex(m.heading) for m in table.columns)]
+    headings = ["method", *(_stacked(m.heading) for m in table.columns)]
     rows = [
         [row.name, *(_latex(m, cell) for m, cell in zip(table.columns, row.cells, strict=True))]
         for row in table.rows
@@ -22,18 +23,43 @@ def to_latex(table: Filled) -> str:
     return _booktabs("l" + "r" * len(table.columns), headings, rows)
 
 
+def _stacked(heading: str) -> str:
+    r"""A heading over narrow numbers, on as many lines as it takes.
+
+    >>> print(_stacked("model utility ↑"))
+    \shortstack[r]{model\\utility~$\uparrow$}
+    """
+    lines = textwrap.wrap(heading.replace(" ↑", "\u00a0↑"), 12, break_long_words=False)
+    stack = r"\\".join(map(marks.to_latex, lines))
+    return rf"\shortstack[r]{{{stack}}}"
+
+
 def claims_to_latex(claims: Sequence[Mapping[str, Any]]) -> str:
-    r"""The claims in booktabs, of the text's width: statement, theory, evidence, verdict."""
+    r"""The claims in booktabs, of the text's width and as many pages as it takes (`longtable`)."""
     fields = ("statement", "theory", "evidence", "verdict")
     rows = [[marks.to_latex(claim[key]) for key in fields] for claim in claims]
-    spec = r"p{0.4\linewidth}lp{0.35\linewidth}l"
-    return _booktabs(spec, ["claim", *fields[1:]], rows)
+    columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{w}\linewidth}}" for w in _WIDTHS)
+    head = ["claim", *fields[1:]]
+    return "% \\usepackage{array,booktabs,longtable}\n" + _booktabs(
+        columns, head, rows, "longtable", r"\endhead"
+    )
 
 
-def _booktabs(spec: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+_WIDTHS = (0.36, 0.09, 0.31, 0.11)
+"""Of the columns; eight spaces of \tabcolsep take the rest of a line of 120 mm or more."""
+
+
+def _booktabs(
+    spec: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    environment: str = "tabular",
+    after_head: str = "",
+) -> str:
     head, *body = (" & ".join(row) + r" \\" for row in (headings, *rows))
-    top, bottom = rf"\begin{{tabular}}{{{spec}}}", r"\end{tabular}"
-    return "\n".join([top, r"\toprule", head, r"\midrule", *body, r"\bottomrule", bottom, ""])
+    top, bottom = rf"\begin{{{environment}}}{{{spec}}}", rf"\end{{{environment}}}"
+    rule = r"\midrule" + after_head
+    return "\n".join([top, r"\toprule", head, rule, *body, r"\bottomrule", bottom, ""])
 
 
 def to_markdown(table: Filled) -> str:

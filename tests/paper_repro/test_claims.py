@@ -33,9 +33,12 @@ def _models():
             make_record("llm.blind", {"method": "t3"}, seed, {"forget_quality_log10_p": -0.4}),
         ]
         found += [
-            evaluation(m, seed, forget_quality=1e-4, forget_quality_log10_p=-4.0 - seed / 10)
+            evaluation(m, seed, forget_quality=1e-4, forget_quality_log10_p=-4.0 - seed / 10,
+                       model_utility=0.88 - seed / 100)
             for m in ("guidance", "graddiff", "npo")
-        ]
+        ]  # fmt: skip
+        spike = {"forget_error": 2.0, "forget_error_upper_G": 3.0}
+        found.append(make_record("llm.spike", {"temperature": 2.0}, seed, spike))
         theory = {
             "guidance": {"retain_error": 0.01, "retain_error_bound": 0.1, "forget_error": 0.5},
             "t3": {"retain_error": 0.2, "forget_error": 0.1},
@@ -136,7 +139,11 @@ CURVE, NECESSITY, EVALUATION = (
         ("t3-forgets", EVALUATION, "method", "t3", _set(forget_quality=0.01)),
         ("t3-beats-guidance", EVALUATION, "method", "guidance", _set(forget_quality_log10_p=-0.1)),
         ("t3-beats-baselines", EVALUATION, "method", "npo", _set(forget_quality_log10_p=-0.1)),
+        ("t3-beats-baselines", EVALUATION, "method", "npo", _set(forget_quality_log10_p=-0.3)),
         ("t3-beats-baselines", EVALUATION, "method", "t3", _set(model_utility=0.1)),
+        ("t3-more-useful", EVALUATION, "method", "npo", _set(model_utility=0.95)),
+        ("t3-more-useful", EVALUATION, "method", "t3", _set(model_utility=0.8)),
+        ("risk-controls-errors", "llm.spike", "temperature", 2.0, _scale("forget_error", 1e3)),
         ("theory-predicts", "llm.theory", "method", "guidance", _set(retain_error_bound=1e-3)),
         ("few-parameters", EVALUATION, "method", "t3", _set(trained_parameters=20)),
         ("caching-saves", "llm.cost", "stage", "fit_heads",
@@ -228,6 +235,37 @@ def test_two_settings_of_one_seed_are_not_mixed(records):
     [found] = [v for v in judge_all([*records, other]) if v.name == "t3-forgets"]
     assert found.verdict == "not measured"
     assert "two records with other settings" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "claim"),
+    [
+        ("llm.blind", {"method": "t3"}, "chosen-without-retain-model"),
+        ("llm.theory", {"method": "t3"}, "theory-predicts"),
+        ("llm.cost", {"stage": "fit_heads"}, "caching-saves"),
+        ("llm.stage", {"stage": "train_baseline", "method": "npo"}, "little-time"),
+    ],
+)
+def test_two_scales_are_not_mixed(records, kind, config, claim):
+    other = make_record(kind, config | {"scale": "another"}, 0, {}, 1.0)
+    [found] = [v for v in judge_all([*records, other]) if v.name == claim]
+    assert found.verdict == "not measured"
+    assert f"kind '{kind}', seed 0: two records with other settings" in found.evidence
+
+
+def test_a_tie_is_not_better(records):
+    tied = copy.deepcopy(records)
+    for record in tied:
+        if record["kind"] == EVALUATION and record["config"]["method"] in ("t3", "npo", "guidance"):
+            record["values"].update(forget_quality_log10_p=-0.3, model_utility=0.9)
+    found = verdicts(tied)
+    for claim in ("t3-beats-guidance", "t3-beats-baselines", "t3-more-useful"):
+        assert found[claim] == "false"
+
+
+def test_commands_are_those_of_the_run():
+    [found] = [v for v in judge_all([], "t3 reproduce --scale small") if v.name == "t3-rate"]
+    assert found.command == ("t3 reproduce --scale small --only sims.forget_error_vs_concentration")
 
 
 def test_every_seed_means_every_seed(records):
