@@ -170,3 +170,22 @@ def test_the_reference_is_built_from_docstrings(tmp_path):
         text = file.read_text(encoding="utf-8")
         for target in re.findall(r'href="([^"#:]+\.html)(?:#[^"]*)?"', text):
             assert (file.parent / target).exists(), f"{file.name}: {target}"
+
+
+def test_the_site_has_every_page_and_no_broken_link(tmp_path):
+    build = runpy.run_path(str(ROOT / "docs" / "build.py"))
+    build["pages"](tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        (tmp_path / "notebooks" / f"{notebook.stem}.html").write_text("<html></html>")
+    built = [p for p in tmp_path.rglob("*.html") if p.parent.name != "notebooks"]
+    assert len(built) == len(build["sources"]()) + 1
+    for page in built:
+        text = page.read_text(encoding="utf-8")
+        for target, anchor in re.findall(r'(?:href|src)="([^":#]*)(?:#([^"]*))?"', text):
+            file = page.parent / target if target else page
+            assert file.is_file(), f"{page.name}: {target}"
+            if anchor:
+                assert f'id="{anchor}"' in file.read_text(encoding="utf-8"), (
+                    f"{page.name}: {anchor}"
+                )
