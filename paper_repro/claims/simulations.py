@@ -35,13 +35,16 @@ __all__ = ["JUDGES"]
 
 
 def _learnt(records: Records) -> list[Mapping[str, Any]]:
-    """One learner and one n, that a slope does not mix several curves."""
-    found = of(records, "sims.forget_error_vs_concentration")
-    if not found:
-        return []
-    learner = max(r["config"]["learner"] for r in found)
-    n = max(r["config"]["n"] for r in found if r["config"]["learner"] == learner)
-    return [r for r in found if r["config"]["learner"] == learner and r["config"]["n"] == n]
+    return of(records, "sims.forget_error_vs_concentration")
+
+
+def _curves(records: Records) -> dict[float, list[Records]]:
+    """Of each temperature the curves: a learner and a number of samples each."""
+    by_temperature = group(records, lambda r: r["config"]["temperature"])
+    return {
+        t: list(group(rs, lambda r: (r["config"]["learner"], r["config"]["n"])).values())
+        for t, rs in by_temperature.items()
+    }
 
 
 def _slope(records: Records, steep: float) -> Estimate:
@@ -63,28 +66,34 @@ def _guidance_succeeds(records: Records, claim: Claim) -> Finding | None:
     )
 
 
-def _linear(chosen: Records, claim: Claim) -> Finding:
-    slope = _slope(chosen, claim["steep"])
-    within = claim["within"]
-    holds = every((at_least(slope, 1 - within), at_most(slope, 1 + within)))
-    return Finding(holds, f"forget error ∝ h^b with b = {slope:.3f}")
-
-
 def _fails_linearly(records: Records, claim: Claim) -> Finding | None:
-    guided = [r for r in _learnt(records) if r["config"]["temperature"] == 1]
-    return _linear(guided, claim) if guided else None
+    guided = _curves(_learnt(records)).get(1.0)
+    if not guided:
+        return None
+    slopes = [_slope(curve, claim["steep"]) for curve in guided]
+    low, high = 1 - claim["within"], 1 + claim["within"]
+    holds = every(verdict for b in slopes for verdict in (at_least(b, low), at_most(b, high)))
+    return Finding(holds, f"forget error ∝ h^b with {_steepest(slopes)}")
 
 
 def _t3_rate(records: Records, claim: Claim) -> Finding | None:
-    tempered = [r for r in _learnt(records) if r["config"]["temperature"] > 1]
-    if not tempered:
-        return None
     slopes = {
-        t: _slope(rs, claim["steep"])
-        for t, rs in group(tempered, lambda r: r["config"]["temperature"]).items()
+        t: [_slope(curve, claim["steep"]) for curve in curves]
+        for t, curves in _curves(_learnt(records)).items()
+        if t > 1
     }
-    holds = every(at_most(s, 1 / t + claim["within"]) for t, s in slopes.items())
-    return Finding(holds, "; ".join(f"T = {t:g}: b = {s:.3f}" for t, s in slopes.items()))
+    if not slopes:
+        return None
+    holds = every(at_most(b, 1 / t + claim["within"]) for t, found in slopes.items() for b in found)
+    return Finding(holds, "; ".join(f"T = {t:g}: {_steepest(bs)}" for t, bs in slopes.items()))
+
+
+def _steepest(slopes: list[Estimate]) -> str:
+    """The slope, or the greatest of several curves'."""
+    steepest = max(slopes, key=lambda b: b.high)
+    if len(slopes) == 1:
+        return f"b = {steepest:.3f}"
+    return f"b = {steepest:.3f}, the greatest of {len(slopes)} curves"
 
 
 def _necessary(records: Records, claim: Claim) -> Finding | None:

@@ -117,6 +117,8 @@ CURVE, NECESSITY, EVALUATION = (
         ("guidance-succeeds", CURVE, "temperature", 1.0, _scale("retain_error", 1e4)),
         ("guidance-fails-linearly", CURVE, "temperature", 1.0,
          _scale("forget_error", lambda r: r["config"]["h"] ** -0.2)),
+        ("guidance-fails-linearly", CURVE, "temperature", 1.0,
+         _scale("forget_error", lambda r: r["config"]["h"] ** 0.2)),
         ("t3-rate", CURVE, "temperature", 2.0,
          _scale("forget_error", lambda r: r["config"]["h"] ** 0.1)),
         ("tempering-necessary", NECESSITY, "temperature", 1.0,
@@ -127,6 +129,8 @@ CURVE, NECESSITY, EVALUATION = (
          _scale("temperature_predicted", 1.5)),
         ("worst-case-certified", "sims.bound_ladder", "gamma", 0.1,
          _scale("retain_error_certified", 1.01)),
+        ("worst-case-certified", "sims.bound_ladder", "gamma", 0.1,
+         _scale("forget_error_certified", 1.01)),
         ("gating-pays", "sims.gating", "gate", "hard", _scale("forget_error", 2.0)),
         ("gated-t3-keeps-utility", EVALUATION, "method", "t3-gated", _set(model_utility=0.85)),
         ("gated-t3-keeps-utility", EVALUATION, "method", "t3-gated",
@@ -137,6 +141,7 @@ CURVE, NECESSITY, EVALUATION = (
         ("risk-controls-errors", "sims.bound_ladder", "gamma", 0.1,
          _scale("forget_error_attained", 1e9)),
         ("t3-forgets", EVALUATION, "method", "t3", _set(forget_quality=0.01)),
+        ("t3-forgets", EVALUATION, "method", "full", _set(forget_quality=0.5)),
         ("t3-beats-guidance", EVALUATION, "method", "guidance", _set(forget_quality_log10_p=-0.1)),
         ("t3-beats-baselines", EVALUATION, "method", "npo", _set(forget_quality_log10_p=-0.1)),
         ("t3-beats-baselines", EVALUATION, "method", "npo", _set(forget_quality_log10_p=-0.3)),
@@ -145,7 +150,10 @@ CURVE, NECESSITY, EVALUATION = (
         ("t3-more-useful", EVALUATION, "method", "t3", _set(model_utility=0.8)),
         ("risk-controls-errors", "llm.spike", "temperature", 2.0, _scale("forget_error", 1e3)),
         ("theory-predicts", "llm.theory", "method", "guidance", _set(retain_error_bound=1e-3)),
+        ("theory-predicts", "llm.theory", "method", "t3", _set(forget_error=0.6)),
         ("few-parameters", EVALUATION, "method", "t3", _set(trained_parameters=20)),
+        ("few-parameters", EVALUATION, "method", "t3",
+         lambda r: r["values"].update(trained_parameters=20 if r["seed"] == 1 else 5)),
         ("caching-saves", "llm.cost", "stage", "fit_heads",
          lambda r: r["provenance"]["timings"].update(uncached=5.0)),
         ("little-time", "llm.stage", "stage", "fit_heads",
@@ -158,6 +166,32 @@ def test_a_broken_record_turns_the_verdict(records, claim, kind, field, value, c
         if record["kind"] == kind and record["config"].get(field) == value:
             change(record)
     assert verdicts(broken)[claim] == "false"
+
+
+@pytest.mark.parametrize("slow", ["npo", "simnpo"])
+def test_the_head_must_be_faster_than_every_baseline(records, slow):
+    times = [
+        make_record(
+            "llm.stage", {"stage": "train_baseline", "method": method}, seed, {},
+            (0.1 if method == slow else 9.0) + seed / 100,
+        )
+        for method in ("npo", "simnpo")
+        for seed in range(3)
+    ]  # fmt: skip
+    others = [r for r in records if r["config"].get("stage") != "train_baseline"]
+    assert verdicts([*others, *times])["little-time"] == "false"
+
+
+@pytest.mark.parametrize("which", [{"learner": "logistic"}, {"n": 10}])
+def test_every_learner_and_number_of_samples_is_judged(records, which):
+    curve = [r for r in records if r["kind"] == CURVE]
+    other = copy.deepcopy(curve)
+    for record in other:
+        record["config"].update(which)
+        record["values"]["forget_error"] *= record["config"]["h"] ** 0.2
+    found = {v.name: v for v in judge_all([*other, *curve])}
+    assert found["guidance-fails-linearly"].verdict == found["t3-rate"].verdict == "false"
+    assert "the greatest of 2 curves" in found["t3-rate"].evidence
 
 
 def test_without_its_records_a_claim_is_not_measured(records):
