@@ -65,7 +65,7 @@ def number(
         RecordError: it is something else.
     """
     value = where[name]
-    if not isinstance(value, int | float) or not low <= value <= high:
+    if not isinstance(value, int | float) or not low <= value <= high or math.isinf(value):
         between = "" if low == -high == -math.inf else f" from {low:g} to {high:g}"
         raise RecordError(
             f"a record of kind {record['kind']!r}, seed {record['seed']}: {name} is {value!r}, "
