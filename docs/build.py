@@ -49,7 +49,7 @@ def api(folder: Path, names: Sequence[str] = PACKAGES) -> None:
 
 
 def pages(folder: Path) -> None:
-    """Every page, and the pictures that it shows."""
+    """Every page, and the pictures and files that it names."""
     render = mistune.create_markdown(renderer=_Renderer(escape=False), plugins=["table"])
     for source in sources():
         place = source.relative_to(ROOT)
@@ -60,9 +60,10 @@ def pages(folder: Path) -> None:
         start = "../" * (len(place.parts) - 1) + "index.html"
         page = PAGE.format(title=title, start=start, body=linked(str(render(text))))
         target.write_text(page, encoding="utf-8")
-        for picture in re.findall(r"!\[[^\]]*\]\(([^):]+)\)", text):
-            (target.parent / picture).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source.parent / picture, target.parent / picture)
+        for other in re.findall(r"\]\(([^):#]+)\)", text):
+            if not other.endswith((".md", ".ipynb")):
+                (target.parent / other).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source.parent / other, target.parent / other)
     shutil.copyfile(folder / "README.html", folder / "index.html")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from t3theory.exceptions import InputError
 from t3theory.records import read_records
 
-__all__ = ["read_results"]
+__all__ = ["command", "made", "read_results"]
 
 _PLACES = (
     "*.jsonl",
@@ -49,3 +49,33 @@ def read_results(out: str | Path, products: Sequence[str] | None = None) -> list
         places = [out / p if p.endswith(".jsonl") else out / p / "records.jsonl" for p in products]
         files = dict.fromkeys(place for place in places if place.is_file())
     return [record for file in files for record in read_records(file)]
+
+
+def command(scale: str, data: str) -> str:
+    """The command of a run, without what is its default.
+
+    >>> command("small", "tofu"), command("mini", "mini")
+    ('t3 reproduce --scale small --data tofu', 't3 reproduce')
+    """
+    options = {"scale": scale, "data": data}
+    said = (f" --{name} {value}" for name, value in options.items() if value not in ("", "mini"))
+    return "t3 reproduce" + "".join(said)
+
+
+def made(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Which code and machines made the records, and when: every commit and source, as JSON takes it."""
+    stamps: list[Mapping[str, Any]] = [r["provenance"] for r in records]
+    return {
+        "records": len(records),
+        "commits": sorted({s["commit"] for s in stamps if s["commit"]}),
+        "sources": sorted({s["source"] for s in stamps if s.get("source")}),
+        "machines": sorted(
+            {
+                f"{s['hardware']['gpu'] or s['hardware']['cpu']}, {s['hardware']['cores']} cores"
+                for s in stamps
+            }
+        ),
+        "versions": stamps[-1]["versions"] if stamps else {},
+        "since": min((s["time"] for s in stamps), default=""),
+        "until": max((s["time"] for s in stamps), default=""),
+    }

@@ -41,6 +41,7 @@ COMMANDS = {
     "claims": Command(
         "claims", "claims", "the claims table of a run: evidence and verdicts", "run"
     ),
+    "report": Command("report", "report", "the page of records that are there", "records"),
 }
 
 USAGE_ERROR, INTERRUPTED = 2, 130

@@ -11,6 +11,7 @@ from llm.experiment import ExperimentConfig, as_dict, load_scale
 from llm.stages import MODULES
 from llm.tofu.data import load_tofu
 from paper_repro.pipeline.graph import Cell, Graph
+from paper_repro.results import command
 from sims import studies
 from sims.study import SCALES
 from t3theory.exceptions import InputError
@@ -249,11 +250,7 @@ def _last(scale: str, data: str, cells: list[Cell]) -> Iterator[Cell]:
     """Claims and report: of whatever there is."""
     measured = tuple(c.name for c in cells if c.name.startswith(("sims.", "lm.")))
     drawn = tuple(c.name for c in cells if c.name.startswith("figure."))
-    run = "t3 reproduce" + "".join(
-        f" --{option} {value}"
-        for option, value in (("scale", scale), ("data", data))
-        if value != "mini"
-    )
+    run = command(scale, data)
     yield Cell(
         "claims",
         "paper_repro.pipeline.work:judge",

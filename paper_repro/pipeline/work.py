@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_repro.pipeline.memory import PeakMemory
-from paper_repro.results import read_results
+from paper_repro.results import made, read_results
 from t3theory.exceptions import InputError
 from t3theory.records import Stopwatch, make_record, write_json, write_records
 
@@ -52,8 +52,7 @@ def draw(name: str, out: str, products: Sequence[str] | None = None) -> None:
     about = {
         "caption": module.caption(records),
         "kind": module.KIND,
-        "records": len(records),
-        "provenance": records[-1]["provenance"],
+        "made": made(records),
     }
     write_json(Path(out) / "figures" / f"{name}.json", about)
 

@@ -15,7 +15,7 @@ from paper_repro.report import marks
 from paper_repro.report.comparison import compare
 from paper_repro.report.tables import TABLES, fill_all
 from paper_repro.report.text import claims_to_latex, to_latex
-from paper_repro.results import read_results
+from paper_repro.results import made, read_results
 from t3theory.ledger import LEDGER
 from t3theory.records import atomic_path
 
@@ -51,7 +51,8 @@ def write(
         comparison=compare(records),
         figures=_figures(folder, claims, run),
         statements=_statements(claims),
-        made=_made(records),
+        made=made(records),
+        kinds=_counted(r["kind"] for r in records),
     )
     _write(folder / "report.html", page)
     for table in TABLES:  # one that an earlier run had and this one has not is not left behind
@@ -119,25 +120,6 @@ def letters(theory: str) -> list[str]:
     ['B', 'G']
     """
     return [letter for letter in re.split(r"[,\s]+", theory) if letter]
-
-
-def _made(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Which code and machines made the records, and in how long."""
-    stamps: list[Mapping[str, Any]] = [r["provenance"] for r in records]
-    return {
-        "records": len(records),
-        "kinds": _counted(r["kind"] for r in records),
-        "commits": sorted({s["commit"] for s in stamps if s["commit"]}),
-        "machines": sorted(
-            {
-                f"{s['hardware']['gpu'] or s['hardware']['cpu']}, {s['hardware']['cores']} cores"
-                for s in stamps
-            }
-        ),
-        "versions": stamps[-1]["versions"] if stamps else {},
-        "since": min((s["time"] for s in stamps), default=""),
-        "until": max((s["time"] for s in stamps), default=""),
-    }
 
 
 def _counted(kinds: Iterable[str]) -> dict[str, int]:

@@ -22,10 +22,15 @@ COMPARED = (
 
 
 @cache
+def _file() -> dict[str, Any]:
+    path = Path(__file__).with_name("published.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+@cache
 def published() -> list[dict[str, Any]]:
     """The sources of `published.toml`, p-values as logarithms."""
-    path = Path(__file__).with_name("published.toml")
-    sources: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))["source"]
+    sources: list[dict[str, Any]] = _file()["source"]
     return [
         source
         | {
@@ -54,6 +59,7 @@ def compare(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "rows": rows,
         "columns": COMPARED,
         "sources": sources,
+        "paper": _file()["paper"],
         "parameters": sorted({r["values"]["total_parameters"] for r in ours}),
         "data": sorted({r["config"]["data"] for r in ours}),
     }

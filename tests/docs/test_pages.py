@@ -11,11 +11,14 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
+from llm.experiment import BASELINES
 from paper_repro.claims import judge_all
 from paper_repro.cli import COMMANDS
+from paper_repro.results import read_results
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -116,6 +119,41 @@ def test_commands_and_options_exist():
     assert sum(checked(prose(page)) for page in PAGES) > 15
     for verdict in judge_all([]):
         assert checked(f"`{verdict.command}`")
+
+
+def test_numbers_in_the_text_are_the_records():
+    """Of the README and docs/results.md, those that the verdicts rest on."""
+    records = read_results(ROOT / "paper_repro" / "results" / "small-tofu.jsonl")
+    claims = {v.name: v.evidence for v in judge_all(records)}
+    readme, results = (
+        " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        for page in ("README.md", "docs/results.md")
+    )
+    gain, low, high = map(float, re.findall(r"-?[0-9.]+", claims["t3-beats-guidance"])[:3])
+    assert f"T3 above guidance by {gain:.1f} [{low:.2g}, {high:.2g}]" in readme
+
+    def of(method, value, kind="llm.evaluation", **config):
+        return [r["values"][value] for r in records if r["kind"] == kind
+                and r["config"]["method"] == method and config.items() <= r["config"].items()]  # fmt: skip
+
+    kept = fmean(of("t3-soft", "model_utility")) / fmean(of("full", "model_utility"))
+    assert f"at {kept:.0%} of the full model's utility".replace("%", " %") in readme
+    best = max(x for m in BASELINES for x in of(m, "forget_quality_log10_p"))
+    assert best < -10, "no trained baseline is above 10⁻¹⁰ on any seed"
+    shown = {m: fmean(of(m, "forget_probability", "llm.robustness", attack="relearn"))
+             for m in ("simnpo", "graddiff", "undial")}  # fmt: skip
+    assert (
+        f"between {shown['simnpo']:.2f} (SimNPO) and {shown['graddiff']:.2f} (GradDiff, UNDIAL)"
+        in results
+    )
+    assert f"{shown['undial']:.2f}" == f"{shown['graddiff']:.2f}"
+    t3, full, retain = (fmean(of(m, "fluency_loss", "llm.robustness", attack="fluency"))
+                        for m in ("t3", "full", "retain"))  # fmt: skip
+    assert (
+        f"cost the retain model {t3:.1f} nats a token: less than the full model's ({full:.1f})"
+        in results
+    )
+    assert f"far more than its own ({retain:.1f})" in results
 
 
 def test_every_command_is_in_the_docs():

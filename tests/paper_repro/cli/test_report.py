@@ -1,0 +1,67 @@
+"""`t3 report` and the end of `t3 reproduce --only`: what is there is shown, nothing is measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from paper_repro.cli import main
+from paper_repro.results import made
+from t3theory.records import make_record, write_records
+
+
+def evaluation(method, seed, **config):
+    values = {"forget_quality": 0.5, "forget_quality_log10_p": -0.3, "model_utility": 0.9}
+    values |= {"trained_parameters": 5, "total_parameters": 1000, "forget_truth_ratio": 0.5}
+    config = {"method": method, "scale": "small", "data": "tofu:forget10"} | config
+    return make_record("llm.evaluation", config, seed, values)
+
+
+@pytest.fixture
+def records():
+    return [evaluation(method, seed) for method in ("full", "t3") for seed in (0, 1)]
+
+
+def test_a_file_of_records_becomes_a_page(tmp_path, records):
+    write_records(tmp_path / "some.jsonl", records)
+    assert main(["report", str(tmp_path / "some.jsonl"), "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<code>t3 reproduce --scale small --data tofu</code>" in page
+    assert "t3 reproduce --scale small --data tofu --only lm" in json.dumps(
+        json.loads((tmp_path / "out" / "claims.json").read_text(encoding="utf-8"))
+    )
+    assert {p.stem for p in (tmp_path / "out" / "figures").glob("*.svg")} == {
+        "tofu_methods",
+        "tofu_tradeoff",
+    }
+    assert 'id="tofu_methods"' in page
+    # The folder that was made is a run's, too.
+    assert main(["report", str(tmp_path / "out"), "--out", str(tmp_path / "again")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [({"scale": "full"}, "records of one scale expected, got full, small"),
+     ({"data": "mini:forget10"}, "records of one data expected, got mini, tofu")],
+)  # fmt: skip
+def test_two_runs_are_not_mixed(tmp_path, records, config, said, capsys):
+    write_records(tmp_path / "some.jsonl", [*records, evaluation("t3", 2, **config)])
+    assert main(["report", str(tmp_path / "some.jsonl"), "--out", str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_stamp_of_a_figure_is_told(records):
+    records[1]["provenance"]["commit"], records[1]["provenance"]["source"] = "abc+", "def"
+    found = made(records)
+    assert "abc+" in found["commits"]
+    assert "def" in found["sources"]
+    assert found["records"] == 4
+
+
+def test_a_part_of_the_paper_ends_with_its_claims(tmp_path, capsys):
+    assert main(["reproduce", "--only", "sims.necessity", "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert "Tempering is" in said
+    assert "not measured" not in said
