@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -91,6 +93,40 @@ def test_it_shows_claims_methods_and_figures(page):
     assert page.count("What made it") == 2
     assert "‖p<sub>f</sub>‖<sub>∞</sub>" in page
     assert "Figure 1. The necessity construction" in page, "first what the claims name first"
+
+
+def test_each_verdict_stands_with_its_evidence_and_command(page, folder):
+    claims = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    counts = Counter(c["verdict"] for c in claims)
+    assert re.search(rf"{counts['true']} of {len(claims)} hold", page)
+    assert re.search(rf"\b{counts['false']}\s+do(es)? not", page)
+    assert re.search(rf"\b{counts['not measured']} not measured", page)
+    for claim in claims:
+        row = re.search(rf'<tr id="{claim["name"]}">(.*?)</tr>', page, re.DOTALL)
+        assert row
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", row[1], re.DOTALL)
+        assert cells[0] == marks.to_html(claim["statement"])
+        assert cells[1] == claim["verdict"]
+        assert cells[2].startswith(marks.to_html(claim["evidence"]))
+        assert cells[4] == f"<code>{marks.breakable(claim['command'])}</code>"
+
+
+def test_each_figure_tells_what_made_it(page, folder):
+    for path in (folder / "figures").glob("*.json"):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        details = page[page.index(f'<figure id="{path.stem}">') :].partition("</figure>")[0]
+        assert f"{about['made']['records']} records of kind <code>{about['kind']}</code>" in details
+        assert marks.to_html(about["caption"]) in details
+        assert f"t3 reproduce --only figure.{path.stem}" in details
+        for stamp in (*about["made"]["commits"], *about["made"]["sources"]):
+            assert f"<code>{stamp}</code>" in details
+
+
+def test_an_interval_has_its_own_ends(page):
+    row = re.search(r"<tr><td>NPO</td>(.*?)</tr>", page[page.index('id="models"') :], re.DOTALL)
+    assert row
+    # t(1 degree of freedom) = 12.706 times half the distance of 0.75 and 0.65, about 0.70.
+    assert re.search(r"0\.70<small>0\.06 to 1\.34</small>", row[1])
 
 
 def test_it_states_what_the_claims_name(page):
