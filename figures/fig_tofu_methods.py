@@ -64,7 +64,7 @@ def reported(records: Records) -> dict[str, Records]:
 
 
 def build(records: Records) -> Figure:
-    """Two panels that share their rows: a point a seed, the mean as a bar across."""
+    """Two panels with the same rows: a point a seed, the mean as a bar across."""
     methods = reported(records)
     with style.context():
         fig, (quality, utility) = style.figure(style.PAGE, 12 + 6 * len(methods), columns=2)
@@ -74,7 +74,8 @@ def build(records: Records) -> Figure:
         left, _ = utility.get_xlim()
         utility.set_xlim(max(0, math.floor(10 * left) / 10), 1)
         utility.locator_params("x", nbins=5)
-        utility.set_yticklabels([])
+        if not style.stacked():
+            utility.set_yticklabels([])
     return fig
 
 

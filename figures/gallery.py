@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,11 @@ def _save_small(figure: Figure, path: Path) -> None:
         few.save(path, format="PNG", optimize=True)
 
 
-def write(records: str | Path, out: str | Path) -> list[str]:
+def write(records: str | Path, out: str | Path, column: bool = False) -> list[str]:
     """Draw every `<study>.jsonl` of a folder; write records, PNGs and a page to `out`.
+
+    Args:
+        column: pictures a column wide, panels below one another, instead of a page.
 
     Raises:
         InputError: no record file there, or one of no study's name.
@@ -65,7 +69,8 @@ def write(records: str | Path, out: str | Path) -> list[str]:
     page = _HEAD
     for file in files:
         pooled = pool(read_records(file))
-        with style.context(), atomic_path(Path(out) / f"{file.stem}.png") as temporary:
+        width = style.column() if column else nullcontext()
+        with width, style.context(), atomic_path(Path(out) / f"{file.stem}.png") as temporary:
             # Small, for a page: the records beside it draw it again at any size.
             _save_small(FIGURES[file.stem].build(pooled), temporary)
         write_records(Path(out) / file.name, pooled, brief=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib as mpl
@@ -18,12 +19,14 @@ __all__ = [
     "COLUMN",
     "PAGE",
     "PALETTE",
+    "column",
     "context",
     "figure",
     "finish",
     "label_curves",
     "power_label",
     "room_for_labels",
+    "stacked",
     "temperature_colours",
     "tidy_log_axis",
 ]
@@ -80,13 +83,38 @@ def context() -> Iterator[None]:
         yield
 
 
+_STACKED: ContextVar[bool] = ContextVar("stacked", default=False)
+
+
+@contextmanager
+def column() -> Iterator[None]:
+    """Figures made inside are a column wide, their panels below one another."""
+    token = _STACKED.set(True)
+    try:
+        yield
+    finally:
+        _STACKED.reset(token)
+
+
+def stacked() -> bool:
+    """Whether panels stand below one another."""
+    return _STACKED.get()
+
+
+_TALLEST = 230.0
+"""Of a page's text, mm: what a stack of panels may take."""
+
+
 def figure(
     width: float = COLUMN, height: float = 62.0, columns: int = 1, rows: int = 1
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `width` × `height` mm and its panels, row by row.
+    """A figure of `width` × `height` mm and its panels, row by row; a column wide in `column()`.
 
     Not made through pyplot: nothing stays open, nothing asks for a display.
     """
+    if stacked():
+        height = min(height * columns, max(_TALLEST, height))
+        width, rows, columns = COLUMN, rows * columns, 1
     made = Figure(figsize=(width / 25.4, height / 25.4), layout="constrained")
     panels = made.subplots(rows, columns, squeeze=False).ravel().tolist()
     if len(panels) > 1:

@@ -224,6 +224,10 @@ def _products(cells: list[Cell], names: tuple[str, ...]) -> list[str]:
     return [product for c in cells if c.name in names for product in c.products]
 
 
+_ENDS = (".png", ".svg", "-column.png", "-column.svg", ".json")
+"""Of the files of a figure: a page wide, a column wide, and about both."""
+
+
 def _figures(cells: list[Cell]) -> Iterator[Cell]:
     for name in FIGURES:
         kind = FIGURES[name].KIND
@@ -238,7 +242,7 @@ def _figures(cells: list[Cell]) -> Iterator[Cell]:
             f"figure.{name}",
             "paper_repro.pipeline.work:draw",
             {"name": name, "products": _products(cells, needs)},
-            tuple(f"figures/{name}.{suffix}" for suffix in ("png", "svg", "json")),
+            tuple(f"figures/{name}{end}" for end in _ENDS),
             _WHOLE_RUN,
             needs=() if soft else needs,
             wants=needs if soft else (),

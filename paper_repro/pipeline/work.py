@@ -33,7 +33,7 @@ def stage(stage: str, scale: str, out: str, **arguments: Any) -> None:
 
 
 def draw(name: str, out: str, products: Sequence[str] | None = None) -> None:
-    """One figure of a run, with its caption and what made its records beside it.
+    """One figure of a run, a page and a column wide, its caption and what made its records beside.
 
     Args:
         products: those that the run's records are read from, as `read_results` takes them.
@@ -41,7 +41,7 @@ def draw(name: str, out: str, products: Sequence[str] | None = None) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")
-    from figures import save
+    from figures import save, style
     from figures.registry import FIGURES
 
     module = FIGURES[name]
@@ -49,6 +49,8 @@ def draw(name: str, out: str, products: Sequence[str] | None = None) -> None:
     if not records:
         raise InputError(f"figure {name}: no records of kind {module.KIND!r} in {out}")
     save(module.build(records), Path(out) / "figures" / name)
+    with style.column():
+        save(module.build(records), Path(out) / "figures" / f"{name}-column")
     about = {
         "caption": module.caption(records),
         "kind": module.KIND,

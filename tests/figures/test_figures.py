@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -12,7 +14,16 @@ from figures import save
 from figures.fig_optimal_temperature import prediction_error
 from figures.fig_prior_correction import _labels
 from figures.registry import FIGURES
-from figures.style import PALETTE, context, figure, label_curves, room_for_labels
+from figures.style import (
+    COLUMN,
+    PAGE,
+    PALETTE,
+    column,
+    context,
+    figure,
+    label_curves,
+    room_for_labels,
+)
 from sims import studies
 from sims.run import run_study
 from t3theory.exceptions import InputError
@@ -68,15 +79,30 @@ def test_captions_hold_numbers_and_intervals(name, records):
     assert "\n" not in text
 
 
-def test_nothing_outside_the_canvas(records):
+@pytest.mark.parametrize("width", [PAGE, COLUMN])
+def test_nothing_outside_the_canvas(records, width):
     for name in SIMULATED:
-        fig = FIGURES[name].build(records(name))
+        with column() if width == COLUMN else nullcontext():
+            fig = FIGURES[name].build(records(name))
         fig.canvas.draw()
-        width = fig.bbox.width
+        assert fig.get_size_inches()[0] * 25.4 <= width + 1e-6
         for axes in fig.axes:
             for text in axes.texts:
                 box = text.get_window_extent()
-                assert box.x1 <= width + 1, f"{name}: {text.get_text()!r} is cut off"
+                assert box.x1 <= fig.bbox.width + 1, f"{name}: {text.get_text()!r} is cut off"
+            assert axes.get_window_extent().width > 0.4 * fig.bbox.width / len(fig.axes)
+
+
+def test_a_column_stacks_panels_of_the_same_text():
+    _, wide = figure(PAGE, 60, columns=3)
+    with column():
+        fig, panels = figure(PAGE, 60, columns=3)
+    assert len(panels) == len(wide) == 3
+    fig.canvas.draw()
+    boxes = [axes.get_window_extent() for axes in panels]
+    assert all(low.y1 <= high.y0 for high, low in itertools.pairwise(boxes))
+    assert fig.get_size_inches()[0] * 25.4 == pytest.approx(COLUMN)
+    assert [a.xaxis.label.get_size() for a in panels] == [a.xaxis.label.get_size() for a in wide]
 
 
 def test_labels_do_not_overlap():

@@ -31,10 +31,8 @@ def test_a_file_of_records_becomes_a_page(tmp_path, records):
     assert "t3 reproduce --scale small --data tofu --only lm" in json.dumps(
         json.loads((tmp_path / "out" / "claims.json").read_text(encoding="utf-8"))
     )
-    assert {p.stem for p in (tmp_path / "out" / "figures").glob("*.svg")} == {
-        "tofu_methods",
-        "tofu_tradeoff",
-    }
+    drawn = {p.stem for p in (tmp_path / "out" / "figures").glob("*.svg")}
+    assert drawn == {f"tofu_{n}{end}" for n in ("methods", "tradeoff") for end in ("", "-column")}
     assert 'id="tofu_methods"' in page
     # The folder that was made is a run's, too.
     assert main(["report", str(tmp_path / "out"), "--out", str(tmp_path / "again")]) == 0
