@@ -55,7 +55,7 @@ STUDY = Study(
     scales={
         "mini": {"n": [1_000, 10_000], "seeds": 6},
         "small": {"n": [1_000, 10_000, 100_000], "seeds": 20},
-        "full": {"n": [1_000, 10_000, 100_000, 1_000_000], "seeds": 5},
+        "full": {"n": [1_000, 10_000, 100_000, 1_000_000], "seeds": 20},
     },
     prepare=_prepare,
     check=_check,
