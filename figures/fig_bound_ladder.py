@@ -17,6 +17,7 @@ __all__ = ["KIND", "build", "caption"]
 KIND = "sims.bound_ladder"
 
 Records = Sequence[Mapping[str, Any]]
+_POINT = ("h", "delta", "overlap", "temperature")
 _QUANTITIES = {"forget_error": "forget error", "retain_error": "retain error (nats)"}
 
 
@@ -53,7 +54,25 @@ def caption(records: Records) -> str:
         f"{config['delta']:g}. Bar: 95% t interval around the geometric mean of "
         f"{len(_random(found, 'forget_error'))} random classifiers; squares: the classifier of statement F; "
         f"diamonds: the largest error any classifier of that risk has, attained and certified; "
-        f"circles: bounds that know δ only, by ledger letter. Forget error, {'; '.join(told)}."
+        f"circles: bounds that know δ only, by ledger letter. Forget error, {'; '.join(told)}. "
+        f"{_everywhere(records)}"
+    )
+
+
+def _everywhere(records: Records) -> str:
+    """How loose the best bound is at every point of the study, drawn or not."""
+    points = group(records, lambda r: tuple(r["config"][name] for name in _POINT))
+    told = []
+    for quantity, name in _QUANTITIES.items():
+        loose = sorted(
+            _bounds(found, quantity)[0][1] / worst
+            for found in points.values()
+            if (worst := _value(found, f"{quantity}_certified")) > 0
+        )
+        told.append(f"{loose[0]:.3g} to {loose[-1]:.3g} ({name.split(' (')[0]})")
+    return (
+        f"At all {len(points)} points (h, δ, overlap, T) the best bound is "
+        f"{' and '.join(told)} times the worst case."
     )
 
 

@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -124,10 +123,14 @@ def figure(
 
 
 def temperature_colours(temperatures: Sequence[float]) -> dict[float, str]:
-    """Guidance (T = 1) stands out; T > 1 are blues, darker with T."""
-    hot = sorted(t for t in temperatures if t != 1)
-    blues = sns.color_palette("blend:#56B4E9,#08306B", max(len(hot), 1)).as_hex()
-    return {1.0: PALETTE["guidance"]} | dict(zip(hot, blues, strict=False))
+    """T = 1, guidance, stands out; above it blues that darken with log T, the same in every figure."""
+    blues = mpl.colors.LinearSegmentedColormap.from_list("T", [PALETTE["light"], "#08306B"])
+    shade = {t: blues(math.log(t) / math.log(_DARKEST)) for t in temperatures if t != 1}
+    return {1.0: PALETTE["guidance"]} | {t: mpl.colors.to_hex(c) for t, c in shade.items()}
+
+
+_DARKEST = 8.0
+"""The temperature from which on the blue is darkest."""
 
 
 def power_label(symbol: str, value: float) -> str:

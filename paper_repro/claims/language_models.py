@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from figures.fig_tofu_methods import NAMES
 from figures.statistics import Estimate, geometric_mean, group, mean
 from paper_repro.claims.evidence import (
     Claim,
@@ -69,7 +70,7 @@ def _beats(records: Records, claim: Claim) -> Finding | None:
     if not gains or not common:
         return None
     kept = mean([t3[s]["model_utility"] / full[s]["model_utility"] for s in common])
-    words = [f"Δ log₁₀ p against {method}: {gain:.2f}" for method, gain in gains.items()]
+    words = [f"Δ log₁₀ p against {NAMES[method]}: {gain:.2f}" for method, gain in gains.items()]
     better = [more_than(gain, 0.0) for gain in gains.values()]
     return Finding(
         every([at_least(kept, claim["utility_share"]), *better]),
@@ -79,7 +80,7 @@ def _beats(records: Records, claim: Claim) -> Finding | None:
 
 def _more_useful(records: Records, claim: Claim) -> Finding | None:
     gains = _gains(records, claim, "model_utility")
-    words = [f"Δ utility against {method}: {gain:.3f}" for method, gain in gains.items()]
+    words = [f"Δ utility against {NAMES[method]}: {gain:.3f}" for method, gain in gains.items()]
     better = [more_than(gain, 0.0) for gain in gains.values()]
     return Finding(every(better), "; ".join(words)) if gains else None
 
@@ -118,7 +119,7 @@ def _chosen_blind(records: Records, claim: Claim) -> Finding | None:
             found = {s: number(blind[s]["values"], _QUALITY, blind[s], high=0.0) for s in seeds}
             gain = mean([found[s] - informed[s][_QUALITY] for s in seeds])
             holds.append(at_least(gain, -claim["behind"]))
-            words.append(f"{method}: {gain:.2f}")
+            words.append(f"{NAMES[method]}: {gain:.2f}")
     if not words:
         return None
     return Finding(every(holds), f"Δ log₁₀ p against the informed choice: {'; '.join(words)}")
@@ -129,7 +130,7 @@ def _few_parameters(records: Records, claim: Claim) -> Finding | None:
     if not t3:
         return None
     shares = [v["trained_parameters"] / v["total_parameters"] for v in t3.values()]
-    return Finding(max(shares) <= claim["at_most"], f"{max(shares):.3%} of the parameters")
+    return Finding(max(shares) <= claim["at_most"], f"{100 * max(shares):.3f} % of the parameters")
 
 
 def _little_time(records: Records, claim: Claim) -> Finding | None:
@@ -142,7 +143,7 @@ def _little_time(records: Records, claim: Claim) -> Finding | None:
         common = [seconds_of(heads[seed]) / seconds_of(run[seed]) for seed in both]
         if common:
             ratios.append(geometric_mean(common))
-            words.append(f"{ratios[-1]:.2f} of {method}'s time")
+            words.append(f"{ratios[-1]:.2f} of {NAMES.get(method, method)}'s time")
     if not set(claim["against"]) <= set(runs) or not ratios:
         return None
     return Finding(every(at_most(r, claim["at_most"]) for r in ratios), "; ".join(words))

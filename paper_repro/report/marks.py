@@ -28,14 +28,14 @@ _LATEX = {
 
 
 def _plain(text: str) -> str:
-    """Exponents of ten and minus signs as they are written by hand."""
+    """Exponents of ten and minus signs as they are written by hand; a number keeps its %."""
 
     def power(found: re.Match[str]) -> str:
         mantissa, sign, digits = found.groups()
         factor = "" if mantissa == "1" else f"{mantissa} × "
         return f"{factor}10^{{{'−' if sign == '-' else ''}{digits}}}"
 
-    return _MINUS.sub("−", _POWER_OF_TEN.sub(power, text))
+    return _MINUS.sub("−", _POWER_OF_TEN.sub(power, text)).replace(" %", "\u00a0%")
 
 
 def _scripts(text: str, low: str, high: str) -> str:
@@ -66,7 +66,7 @@ def to_latex(text: str) -> str:
     r"""The text for LaTeX, in ASCII but for letters.
 
     >>> to_latex("‖p_f‖_∞ at 5 %")
-    '$\\|$p\\textsubscript{f}$\\|$\\textsubscript{$\\infty$} at 5 \\%'
+    '$\\|$p\\textsubscript{f}$\\|$\\textsubscript{$\\infty$} at 5~\\%'
     >>> to_latex("10⁻³")
     '10\\textsuperscript{$-$3}'
     """
