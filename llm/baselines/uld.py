@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -34,14 +36,19 @@ def logit_difference(
     weight: float,
     relative_top: float,
 ) -> Float[Tensor, "*batch vocab"]:
-    """log p − α log π_a where p ≥ τ max p, and log p elsewhere: unnormalised scores, float32.
+    """log p − α z_a where p ≥ τ max p or among the ⌊τV⌋ likeliest, log p elsewhere: scores, float32.
+
+    z_a are the assistant's logits as they are, V the size of the vocabulary. Without the second
+    clause a token that the base is sure of would stand alone, and subtracting could not lower it.
 
     Args:
         weight: α ≥ 0.
         relative_top: τ in [0, 1]: of what the base itself holds possible.
     """
     log_p = torch.log_softmax(base.to(torch.float32), dim=-1)
-    log_a = torch.log_softmax(assistant.to(torch.float32), dim=-1)
-    share = log_p - log_p.max(dim=-1, keepdim=True).values
-    possible = share.exp() >= relative_top
-    return torch.where(possible, log_p - weight * log_a, log_p)
+    vocabulary = log_p.shape[-1]
+    kept = min(max(1, int(relative_top * vocabulary)), vocabulary)
+    likeliest = log_p.topk(kept, dim=-1).values
+    near = likeliest[..., :1] + (math.log(relative_top) if relative_top > 0 else -math.inf)
+    possible = log_p >= torch.minimum(likeliest[..., -1:], near)
+    return torch.where(possible, log_p - weight * assistant.to(torch.float32), log_p)

@@ -141,7 +141,7 @@ def test_uld_assistant(answers):
 
 
 def test_uld_difference():
-    """p = (½, ½ − ε, ε) beside π_a = (¼, ½, ¼), α = ½: p/√π_a ∝ 2p₁ : √2 p₂, and p₃ untouched."""
+    """p = (½, ½ − ε, ε) beside z_a = log(¼, ½, ¼), α = ½: p/√π_a ∝ 2p₁ : √2 p₂, and p₃ untouched."""
     p = torch.tensor([0.5, 0.499, 0.001]).log()
     a = torch.tensor([0.25, 0.5, 0.25]).log()
     found = logit_difference(p, a, weight=0.5, relative_top=0.01).exp().tolist()
@@ -149,6 +149,20 @@ def test_uld_difference():
     assert found == pytest.approx([1.0, 0.499 * math.sqrt(2), 0.001], rel=1e-5)
     everywhere = logit_difference(p, a, weight=0.5, relative_top=0.0).exp().tolist()
     assert everywhere[2] == pytest.approx(0.002, rel=1e-5)
+
+
+def test_uld_subtracts_from_what_the_base_is_sure_of():
+    """p = (0.97, 0.01, 0.01, 0.01), τ = ½ of 4 tokens: the likeliest two count, though one is below τ.
+
+    z_a = (4, 0, 0, 0), α = 1: log p − z_a on the first, log p on the others.
+    """
+    p = torch.tensor([0.97, 0.0101, 0.01, 0.0099])
+    z = torch.tensor([4.0, -1.0, 7.0, 7.0])
+    found = logit_difference(p.log(), z, weight=1.0, relative_top=0.5).exp().tolist()
+    expected = [0.97 * math.exp(-4), 0.0101 * math.e, 0.01, 0.0099]
+    assert found == pytest.approx(expected, rel=1e-5)  # float32 logarithms and back
+    alone = logit_difference(p.log(), z, weight=1.0, relative_top=0.2)
+    assert alone.softmax(-1)[0] < 0.7, "τV = 0.8: the likeliest itself"
 
 
 def test_uld_with_an_ignorant_assistant_changes_nothing():
