@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import align_module_device
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 from transformers import PreTrainedModel
 
+from llm.bases import base_settings, check_sizes, other_weight, weight_probes
 from llm.head import LowRankHead
 from llm.tilt import T3Config
-from t3theory.exceptions import InputError
-from t3theory.records import atomic_path, config_hash, write_json
+from t3theory.exceptions import InputError, T3Error
+from t3theory.records import atomic_path
 
-__all__ = [
-    "Description",
-    "base_fingerprint",
-    "base_settings",
-    "check_base",
-    "check_causal_lm",
-    "check_sizes",
-    "load",
-    "save",
-    "weight_hashes",
-]
+__all__ = ["Description", "check_base", "load", "save"]
 
 CONFIG, WEIGHTS = "t3_config.json", "head.safetensors"
 
@@ -42,124 +32,104 @@ class Description:
 
     base: str
     settings: dict[str, Any]
-    weights: list[str]
+    weights: dict[str, list[float]]
     t3: T3Config
 
 
-def check_causal_lm(base: Any) -> None:
-    """Raise unless `base` has a decoder and an output matrix."""
-    output = base.get_output_embeddings() if hasattr(base, "get_output_embeddings") else None
-    if output is None or base.base_model is base:
-        raise InputError(
-            f"base model {type(base).__name__}: expected a causal language model with an output "
-            "matrix (lm_head)"
-        )
+def save(
+    folder: Path,
+    base: PreTrainedModel,
+    head: LowRankHead,
+    config: T3Config,
+    beside: Mapping[str, str] | None = None,
+) -> None:
+    """Write an adapter: all files or, on a full disk, none.
 
-
-def check_sizes(base: PreTrainedModel, head: LowRankHead) -> None:
-    """Raise unless the head reads this base's final hidden states and scores its tokens."""
-    check_causal_lm(base)
-    vocab_size, hidden_size = base.get_output_embeddings().weight.shape
-    for what, found, expected in (
-        ("hidden_size", head.hidden_size, hidden_size),
-        ("vocab_size", head.vocab_size, vocab_size),
-    ):
-        if found != expected:
-            raise InputError(f"head: expected {what} {expected} as in the base, got {found}")
-
-
-_VOLATILE = {"architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
-"""What may differ between two copies of one model, beside names of tokens and private entries."""
-
-
-def base_settings(base: PreTrainedModel) -> dict[str, Any]:
-    """The configuration of the base that shapes its function, as JSON holds it."""
-    config = {
-        name: value
-        for name, value in base.config.to_dict().items()
-        if name not in _VOLATILE and not name.startswith("_") and not name.endswith("_token_id")
-    }
-    return json.loads(json.dumps(config, default=repr))
-
-
-def weight_hashes(base: PreTrainedModel) -> list[str]:
-    """Hashes of eight numbers of every weight, as bfloat16 and as float16 would hold them.
-
-    Two copies of a checkpoint in different precisions share one of their hashes: rounding to
-    bfloat16 is the same from float32 and from bfloat16, and after float16 the same from float16.
-    """
-    digests = hashlib.sha256(), hashlib.sha256()
-    for name, weight in sorted(_weights(base), key=lambda item: item[0]):
-        flat = weight.reshape(-1)
-        probe = flat[:: max(1, flat.numel() // 8)][:8].to("cpu")
-        for digest, seen in zip(digests, (probe, probe.to(torch.float16)), strict=True):
-            digest.update(name.encode() + str(tuple(weight.shape)).encode())
-            digest.update(seen.to(torch.bfloat16).to(torch.float32).numpy().tobytes())
-    return [digest.hexdigest()[:16] for digest in digests]
-
-
-def _weights(base: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """All parameters, those that accelerate keeps on another device or on disk included."""
-    for place, module in base.named_modules():
-        with align_module_device(module):
-            for name, weight in module.named_parameters(recurse=False):
-                yield f"{place}.{name}", weight.detach()
-
-
-def base_fingerprint(base: PreTrainedModel) -> str:
-    """Sixteen hex digits of the base's configuration and of a few numbers of every weight."""
-    return config_hash(base_settings(base), weight_hashes(base)[0])
-
-
-def save(folder: Path, base: PreTrainedModel, head: LowRankHead, config: T3Config) -> None:
-    """Write an adapter, each file all or nothing, the description last.
-
+    Args:
+        beside: texts of other files, by name.
     Raises:
         InputError: the folder cannot be written.
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in head.state_dict().items()}
-    description = {
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Renamed into place once all are written: the head, its description, the others.
+        with (
+            ExitStack() as others,
+            atomic_path(folder / CONFIG) as described,
+            atomic_path(folder / WEIGHTS) as weights,
+        ):
+            save_file(tensors, weights, metadata={"format": "pt"})
+            description = _description(base, head, config, _hash_of(weights))
+            described.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+            for name, text in (beside or {}).items():
+                place = others.enter_context(atomic_path(folder / name))
+                place.write_text(text, encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{folder}: the adapter cannot be written, {error}") from error
+
+
+def _description(
+    base: PreTrainedModel, head: LowRankHead, config: T3Config, head_hash: str
+) -> dict[str, Any]:
+    return {
         "base": base.config.name_or_path or base.name_or_path,
-        "base_settings": base_settings(base),
-        "base_weights": weight_hashes(base),
         "head": {
             "hidden_size": head.hidden_size,
             "rank": head.rank,
             "vocab_size": head.vocab_size,
         },
+        "head_sha256": head_hash,
         "t3": asdict(config),
+        "base_settings": base_settings(base),
+        "base_weights": weight_probes(base),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / WEIGHTS) as temporary:
-            save_file(tensors, temporary, metadata={"format": "pt"})
-        write_json(folder / CONFIG, description)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{folder}: the adapter cannot be written, {error}") from error
+
+
+def _hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load(folder: Path) -> tuple[Description, LowRankHead]:
     """The description and the head of an adapter.
 
     Raises:
-        InputError: a file is missing, cut short, or not what it should be.
+        InputError: a file is missing, cut short, of another adapter, or not what it should be.
     """
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         description = Description(
-            content["base"],
+            str(content["base"]),
             dict(content["base_settings"]),
-            list(content["base_weights"]),
-            T3Config(**content["t3"]),
+            {name: list(map(float, probe)) for name, probe in content["base_weights"].items()},
+            _t3_config(content["t3"]),
         )
+        if content["head_sha256"] != _hash_of(folder / WEIGHTS):
+            raise InputError(f"{WEIGHTS} is not the file that {CONFIG} describes")
         head = LowRankHead(**content["head"])
         head.load_state_dict(load_file(folder / WEIGHTS))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{folder}: expected an adapter ({CONFIG} and {WEIGHTS})") from error
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except KeyError as error:
+        raise InputError(f"{folder}: the adapter is damaged: {CONFIG} lacks {error}") from error
+    except _DAMAGE as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"{folder}: the adapter is damaged: {reason}") from error
+    if not all(torch.isfinite(weight).all() for weight in head.parameters()):
+        raise InputError(f"{folder}: the adapter is damaged: its head is not finite")
     return description, head
+
+
+_DAMAGE = (
+    *(T3Error, SafetensorError),
+    *(AttributeError, OSError, RuntimeError, TypeError, ValueError),
+)
+
+
+def _t3_config(content: Mapping[str, Any]) -> T3Config:
+    if unknown := sorted(content.keys() - {field.name for field in fields(T3Config)}):
+        raise InputError(f"unknown setting t3.{unknown[0]}")
+    return T3Config(**content)
 
 
 def check_base(
@@ -175,8 +145,9 @@ def check_base(
     except InputError as error:
         raise InputError(f"{named}; {error}") from error
     found = base_settings(base)
-    for name, wanted in sorted(description.settings.items()):
+    # What kind of model it is first: other settings follow from it.
+    for name, wanted in sorted(description.settings.items(), key=lambda s: s[0] != "model_type"):
         if name in found and found[name] != wanted:
             raise InputError(f"{named}, with {name} {wanted!r}, got one with {found[name]!r}")
-    if not set(description.weights) & set(weight_hashes(base)):
-        raise InputError(f"{named}, got one of the same shape with other weights")
+    if other := other_weight(base, description.weights):
+        raise InputError(f"{named}, got one of the same shape with other weights, as {other}")

@@ -8,16 +8,26 @@ the cache does all of it (docs/design/cache.md).
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers import GenerationMixin
 from transformers.cache_utils import Cache, DynamicLayer, StaticLayer
 
+from llm.bases import device_of
 from t3theory.exceptions import InputError
 
-__all__ = ["PooledLayer", "StaticPooledLayer", "pooled_layer", "prefix_sums"]
+__all__ = ["CACHE", "PooledLayer", "StaticPooledLayer", "can_follow", "pooled_layer", "prefix_sums"]
+
+CACHE = (
+    "cache"
+    if "cache" in inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+    else "past_key_values"
+)
+"""What transformers calls it, in arguments and outputs alike: renamed in 5.24."""
 
 
 def prefix_sums(
@@ -70,6 +80,22 @@ class StaticPooledLayer(StaticLayer):
         counts.index_copy_(1, place, count[:, length - kept :])
         self.cumulative_length.add_(length)
         return total / count.clamp(min=1)
+
+
+@torch.no_grad()
+def can_follow(base: Any) -> bool:
+    """Whether the pooled state can join what the base keeps of the past.
+
+    A recurrent base is asked: some keep a state of their own, or a cache without positions.
+    """
+    if not base._is_stateful:
+        return True
+    token = torch.zeros(1, 1, dtype=torch.long, device=device_of(base.get_input_embeddings()))
+    past = getattr(base(token, use_cache=True), CACHE, None)
+    try:
+        return isinstance(past, Cache) and past.get_seq_length() == 1
+    except ValueError:  # no layer of it counts positions
+        return False
 
 
 def pooled_layer(cache: Cache, new: int) -> Any:

@@ -21,10 +21,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from llm import processes
-from llm.adapter import base_fingerprint
+from llm.bases import base_fingerprint, decoder_of
 from llm.encoding import Encoded, collate, length_sorted_batches
 from llm.head import running_mean
-from llm.model import T3ForCausalLM, final_hidden
+from llm.hidden import final_hidden
+from llm.model import T3ForCausalLM
 from t3theory.exceptions import InputError
 from t3theory.records import atomic_path, config_hash, write_json
 
@@ -118,7 +119,7 @@ def _pooled_batch(
 ) -> list[Float[Tensor, "answer hidden"]]:
     batch = collate([rows[i] for i in index], pad_id=0).to(base.device)
     with final_hidden(base) as found:
-        base.base_model(
+        decoder_of(base)(
             input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
         )
     hidden = found[-1]

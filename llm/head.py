@@ -14,7 +14,8 @@ in bfloat16 the count 257 becomes 256.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -104,6 +105,17 @@ class LowRankHead(nn.Module):
     def vocab_size(self) -> int:
         """Number of tokens it scores."""
         return self.up.out_features
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Moved to other devices, never to a lower precision: `model.half()` is the base's."""
+
+        def kept(weight: Tensor) -> Tensor:
+            moved = fn(weight)
+            return moved if moved.itemsize >= weight.itemsize else weight.to(moved.device)
+
+        for layer in (self.down, self.up):
+            layer._apply(kept, recurse)
+        return self
 
     def forward(self, pooled: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch vocab"]:
         """Log-odds of all tokens."""

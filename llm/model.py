@@ -9,10 +9,8 @@ that everything `generate()` offers works.
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,74 +20,28 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llm import adapter
-from llm.cache_layer import pooled_layer, prefix_sums
+from llm.bases import check_sizes, device_of
+from llm.cache_layer import CACHE, can_follow, pooled_layer, prefix_sums
 from llm.head import LowRankHead
+from llm.hidden import final_hidden, listen
 from llm.loading import load_causal_lm
-from llm.tilt import Gate, T3Config, forget_share, gated_temperature, tilt
+from llm.tilt import T3Config, tilt
 from t3theory.exceptions import InputError
 
-__all__ = [
-    "Gate",
-    "T3Config",
-    "T3ForCausalLM",
-    "final_hidden",
-    "forget_share",
-    "gated_temperature",
-    "tilt",
-]
-
-# transformers 5.24 renamed `past_key_values` to `cache`, in arguments and outputs alike.
-_CACHE = (
-    "cache"
-    if "cache" in inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
-    else "past_key_values"
-)
-
+__all__ = ["T3Config", "T3ForCausalLM"]
 
 # What a trainer passes for the loss alone: the base must not see it.
 _OF_THE_LOSS = ("num_items_in_batch", "shift_labels", "ignore_index")
 
-_Reader = tuple[nn.Module, list[Tensor]]
-_READER: ContextVar[_Reader | None] = ContextVar("reader", default=None)
-# Graphs know lists and no context variables; a graph is traced by one thread.
-_TRACED: list[_Reader] = []
-
-
-def _read(decoder: nn.Module, _args: Any, output: Any) -> None:
-    traced = torch.compiler.is_compiling()
-    last = _TRACED[-1] if _TRACED else None
-    reader = last if traced else _READER.get()
-    if reader is not None and reader[0] is decoder:
-        reader[1].append(output[0] if isinstance(output, tuple) else output.last_hidden_state)
-
-
-def _listen(base: Any) -> nn.Module:
-    """The base's decoder, with a hook that :func:`final_hidden` opens and closes.
-
-    Registered once and for good: a compiled graph cannot register hooks, but runs them.
-    """
-    decoder = base.base_model
-    if not getattr(decoder, "_t3_listens", False):
-        decoder.register_forward_hook(_read)
-        decoder._t3_listens = True
-    return decoder
-
-
-@contextmanager
-def final_hidden(base: Any) -> Iterator[list[Tensor]]:
-    """While open, calls of `base` in this thread append its final hidden states (after the norm)."""
-    found: list[Tensor] = []
-    reader = (_listen(base), found)
-    if torch.compiler.is_compiling():
-        _TRACED.append(reader)
-        yield found
-        _TRACED.pop()
-        return
-    token = _READER.set(reader)
-    try:
-        yield found
-    finally:
-        _READER.reset(token)
+# What trainers and hubs pass to say how large weights are written: a head is one small file.
+_SAVED_ALIKE = {
+    "is_main_process",
+    "max_shard_size",
+    "safe_serialization",
+    "save_function",
+    "save_original_format",
+    "state_dict",
+}
 
 
 class T3ForCausalLM(PreTrainedModel, GenerationMixin):
@@ -104,7 +56,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         InputError: the base has no output matrix, or the head has other sizes than the base.
     """
 
-    # The base has already chosen its attention: whatever it uses, the wrapper takes.
+    # The base has already chosen its attention and experts: whatever it uses, the wrapper takes.
     _supports_sdpa = _supports_flash_attn = _supports_flex_attn = True
     _supports_attention_backend = True
     base_model_prefix = "base"
@@ -114,21 +66,24 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
     def __init__(
         self, base: PreTrainedModel, head: LowRankHead, config: T3Config | None = None
     ) -> None:
-        adapter.check_sizes(base, head)
+        check_sizes(base, head)
         super().__init__(base.config)
         self.base, self.head = base, head
         self.t3_config = T3Config() if config is None else config
-        self.generation_config = base.generation_config
+        self.generation_config = copy.deepcopy(base.generation_config)
         self.loss_type = base.loss_type
         self._can_compile_fullgraph = base._can_compile_fullgraph
         self._is_stateful = base._is_stateful
         if hasattr(base, "hf_device_map"):
             self.hf_device_map = base.hf_device_map
-        _listen(base)
+        listen(base)
         self.base.requires_grad_(False)
-        self.head.to(_device(base.get_output_embeddings()))
+        self.head.to(device_of(base.get_output_embeddings()))
         self.train(base.training)
         self._takes = frozenset(inspect.signature(base.forward).parameters)
+        self._follows_cache: bool = can_follow(base)
+        if not self._follows_cache:  # all of the past is seen at every step
+            self.generation_config.use_cache = False
 
     def forward(
         self,
@@ -155,6 +110,13 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
                 `num_items_in_batch`.
         """
         del return_dict  # always one
+        if not self._follows_cache:
+            if use_cache:
+                raise InputError(
+                    f"use_cache: expected False, {type(self.base).__name__} keeps its past where "
+                    "the pooled state cannot follow"
+                )
+            use_cache = False
         aside = {k: kwargs.pop(k) for k in _OF_THE_LOSS if k in kwargs}
         inputs = {
             "input_ids": input_ids,
@@ -162,12 +124,12 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
             "position_ids": position_ids,
             "inputs_embeds": inputs_embeds,
             "use_cache": use_cache,
-            _CACHE: past_key_values if cache is None else cache,
+            CACHE: past_key_values if cache is None else cache,
             "logits_to_keep": logits_to_keep,
         }
         output, hidden = self._run_base(inputs, kwargs)
         mask = attention_mask if pooling_mask is None else pooling_mask
-        latent = self._pooled_latent(hidden, mask, getattr(output, _CACHE, None))
+        latent = self._pooled_latent(hidden, mask, getattr(output, CACHE, None))
         scores = self._tilted(output.logits, latent, logits_to_keep)
         loss = None if labels is None else self._loss(scores, labels, aside)
         return _output(loss, scores, output)
@@ -177,6 +139,11 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         taken = {k: v for k, v in inputs.items() if k in self._takes}
         with final_hidden(self.base) as found:
             output = self.base(**taken, **more)
+        if not found:
+            raise InputError(
+                f"base model {type(self.base).__name__}: its decoder was not called, so that its "
+                "final hidden states cannot be read"
+            )
         return output, found[-1]
 
     def _tilted(self, logits: Tensor, latent: Tensor, keep: int | Tensor) -> Tensor:
@@ -203,6 +170,11 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
             raise InputError(
                 f"attention_mask: expected (batch, length), got {mask.ndim} dimensions; "
                 "pass the mask of tokens as pooling_mask beside it"
+            )
+        elif mask.shape[0] != hidden.shape[0] or mask.shape[1] < length:
+            raise InputError(
+                f"attention_mask: expected (batch, past + length) for {tuple(hidden.shape[:2])} "
+                f"tokens, got {tuple(mask.shape)}"
             )
         mask = mask[:, -length:].to(hidden.device)
         down = self.head.down
@@ -237,8 +209,22 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         """The base's."""
         return self.base.get_output_embeddings()
 
-    def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:  # type: ignore[override]
-        """Write head and configuration, not the base, to a folder: safetensors and JSON."""
+    def resize_token_embeddings(self, *_: Any, **__: Any) -> Any:
+        """Refused: the head has a row for each token that it was trained with."""
+        raise InputError("resize_token_embeddings: resize the base before its head is trained")
+
+    @classmethod
+    def _can_set_experts_implementation(cls) -> bool:
+        return True
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
+        """Write head and configuration, not the base, to a folder: safetensors and JSON.
+
+        Raises:
+            InputError: the folder cannot be written; an option that would change what is written.
+        """
+        if unknown := sorted(options.keys() - _SAVED_ALIKE):
+            raise InputError(f"save_pretrained: unknown option {unknown[0]!r}")
         adapter.save(Path(save_directory), self.base, self.head, self.t3_config)
 
     @classmethod
@@ -262,6 +248,8 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         """
         description, head = adapter.load(Path(folder))
         if not isinstance(base, PreTrainedModel):
+            if not (base or description.base):
+                raise InputError(f"{folder}: names no base model, expected one to be given")
             name = str(description.base if base is None else base)
             base = cast(PreTrainedModel, load_causal_lm(name, **kwargs))
         if check_base:
@@ -274,9 +262,9 @@ def _output(loss: Tensor | None, scores: Tensor, output: Any) -> CausalLMOutputW
     return CausalLMOutputWithPast(
         loss=loss,
         logits=scores,
-        hidden_states=output.hidden_states,
-        attentions=output.attentions,
-        **{_CACHE: getattr(output, _CACHE, None)},
+        hidden_states=getattr(output, "hidden_states", None),
+        attentions=getattr(output, "attentions", None),
+        **{CACHE: getattr(output, CACHE, None)},
     )
 
 
@@ -289,10 +277,3 @@ def _kept(states: Tensor, keep: int | Tensor) -> Tensor:
     if keep.dtype == torch.bool:
         return states[keep]
     return states[torch.arange(len(states), device=states.device)[:, None], keep]
-
-
-def _device(module: nn.Module) -> Any:
-    """Where a module computes, which is not where accelerate keeps the weights of a large one."""
-    hook = getattr(module, "_hf_hook", None)
-    found = getattr(hook, "execution_device", None)
-    return next(module.parameters()).device if found is None else found

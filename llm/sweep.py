@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from llm.encoding import IGNORED, Encoded, collate, length_sorted_batches
 from llm.head import LowRankHead, running_mean
-from llm.model import final_hidden
+from llm.hidden import final_hidden
 from llm.tilt import T3Config, forget_share
 from t3theory.estimator import tilted_score
 

@@ -44,6 +44,10 @@ class T3Config:
 
     def __post_init__(self) -> None:
         infinite = float("inf")
+        for name in ("temperature", "guidance_scale", "log_prior_odds", "gate_threshold"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise AssumptionError(name, "must be a number", value)
         if not 0 < self.temperature < infinite:
             raise AssumptionError("temperature", "must be positive and finite", self.temperature)
         if not 0 <= self.guidance_scale < infinite:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm.adapter import check_causal_lm
+from llm.bases import check_causal_lm
 from llm.diagnostics import calibration, head_risk
 from llm.encoding import Encoded, encode_pair
 from llm.features import Features, cache_features

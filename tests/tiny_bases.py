@@ -35,10 +35,52 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "granite": {"logits_scaling": 4.0},
     "cohere": {"logit_scale": 0.5},
 }
+# Other ways to call a decoder, to route experts and to keep the past: recurrent, or in no cache.
+OTHERS: dict[str, dict[str, Any]] = {
+    "opt": {"ffn_dim": 24, "word_embed_proj_dim": HIDDEN},
+    "bloom": {"n_layer": 2, "n_head": 2},
+    "falcon": {},
+    "gptj": {"n_embd": HIDDEN, "n_layer": 2, "n_head": 2, "n_positions": 128, "rotary_dim": 4},
+    "mixtral": {"num_local_experts": 4},
+    "qwen3_moe": {"num_experts": 4, "moe_intermediate_size": 8, "num_experts_per_tok": 2},
+    "gpt_oss": {"num_local_experts": 4, "head_dim": 8, "sliding_window": 6},
+    "deepseek_v3": {
+        "num_key_value_heads": 2,
+        "head_dim": 4,
+        "kv_lora_rank": 8,
+        "q_lora_rank": 8,
+        "qk_rope_head_dim": 4,
+        "qk_nope_head_dim": 4,
+        "v_head_dim": 8,
+        "n_routed_experts": 4,
+        "num_experts_per_tok": 2,
+        "n_group": 1,
+        "topk_group": 1,
+        "first_k_dense_replace": 1,
+        "moe_intermediate_size": 8,
+    },
+    "llama4_text": {
+        "num_local_experts": 2,
+        "intermediate_size_mlp": 24,
+        "attention_chunk_size": 6,
+        "head_dim": 8,
+    },
+    "jamba": {
+        "mamba_d_state": 4,
+        "mamba_dt_rank": 2,
+        "num_experts": 2,
+        "attn_layer_period": 2,
+        "attn_layer_offset": 1,
+        "use_mamba_kernels": False,
+    },
+    "mamba": {"state_size": 4, "time_step_rank": 2},
+    "recurrent_gemma": {"num_hidden_layers": 3, "lru_width": HIDDEN, "attention_window_size": 6},
+    "rwkv": {"attention_hidden_size": HIDDEN},
+}
 
 
 def tiny_base(architecture: str, **changes: Any) -> Any:
-    settings = COMMON | SPECIAL[architecture] | changes
+    settings = COMMON | (SPECIAL | OTHERS)[architecture] | changes
     if architecture == "gpt2":
         for name in (
             "hidden_size",

@@ -10,7 +10,7 @@ from full_disks import full_disk
 from tiny_bases import HIDDEN, SPECIAL, VOCAB, prompts, sharp_head, tiny_base
 from transformers import AutoModel
 
-from llm.adapter import base_settings, weight_hashes
+from llm.bases import base_fingerprint, base_settings, weight_probes
 from llm.loading import load_causal_lm
 from llm.model import T3Config, T3ForCausalLM
 from t3theory.exceptions import InputError
@@ -43,11 +43,45 @@ def test_a_base_is_itself_on_disk_and_in_every_precision(architecture, tmp_path)
     base = tiny_base(architecture)
     T3ForCausalLM(base, sharp_head()).save_pretrained(tmp_path / "a")
     base.save_pretrained(tmp_path / "base")
-    for dtype in (torch.float32, torch.bfloat16, torch.float16):
-        again = load_causal_lm(str(tmp_path / "base"), dtype=dtype)
+    precisions = (torch.float32, torch.bfloat16, torch.float16)
+    copies = [load_causal_lm(str(tmp_path / "base"), dtype=dtype) for dtype in precisions]
+    for again in copies:
         T3ForCausalLM.from_pretrained(tmp_path / "a", base=again)
         T3ForCausalLM(again, sharp_head()).save_pretrained(tmp_path / "half")
-        T3ForCausalLM.from_pretrained(tmp_path / "half", base=base)
+        for other in copies:
+            T3ForCausalLM.from_pretrained(tmp_path / "half", base=other)
+
+
+@pytest.mark.parametrize("column", range(0, HIDDEN, 5))
+def test_an_edited_base_is_another(column, tmp_path):
+    """One column of every matrix, as model editing touches: the cache's key sees any number."""
+    base, other = tiny_base("llama"), tiny_base("llama")
+    T3ForCausalLM(base, sharp_head()).save_pretrained(tmp_path)
+    with torch.no_grad():
+        for weight in other.parameters():
+            if weight.ndim == 2:
+                weight[:, column] += 1
+    with pytest.raises(InputError, match=r"with other weights, as \w+"):
+        T3ForCausalLM.from_pretrained(tmp_path, base=other)
+    with torch.no_grad():
+        for old, new in zip(base.parameters(), other.parameters(), strict=True):
+            new.copy_(old)
+        assert base_fingerprint(other) == base_fingerprint(base)
+        other.model.norm.weight[3] += 1e-6
+    assert base_fingerprint(other) != base_fingerprint(base)
+
+
+def test_quantised_weights_say_nothing(tmp_path):
+    """What is no floating-point number cannot be compared; all that is left is."""
+    base, other = tiny_base("llama"), tiny_base("llama")
+    T3ForCausalLM(base, sharp_head()).save_pretrained(tmp_path)
+    place = other.model.layers[0].mlp.up_proj
+    place.weight = torch.nn.Parameter(place.weight.to(torch.int8), requires_grad=False)
+    assert T3ForCausalLM.from_pretrained(tmp_path, base=other) is not None
+    with torch.no_grad():
+        other.model.embed_tokens.weight += 1
+    with pytest.raises(InputError, match=r"as model\.embed_tokens\.weight"):
+        T3ForCausalLM.from_pretrained(tmp_path, base=other)
 
 
 def test_another_base_is_refused_by_what_does_not_match(tmp_path):
@@ -57,7 +91,7 @@ def test_another_base_is_refused_by_what_does_not_match(tmp_path):
     with torch.no_grad():
         other.model.layers[1].mlp.up_proj.weight.mul_(1.5)
     for another, message in (
-        (other, "got one of the same shape with other weights"),
+        (other, r"got one of the same shape with other weights, as model\.layers\.1\.mlp\.up"),
         (tiny_base("llama", rms_norm_eps=1e-3), "with rms_norm_eps 1e-06, got one with 0.001"),
         (tiny_base("qwen2"), "got one with 'qwen2'"),
         (tiny_base("llama", vocab_size=70), "expected vocab_size 70 as in the base, got 60"),
@@ -82,10 +116,10 @@ def test_settings_of_another_version_are_no_other_base(tmp_path):
 
 def test_names_tokens_and_caches_are_no_part_of_a_base():
     base = tiny_base("llama")
-    settings, weights = base_settings(base), weight_hashes(base)
+    settings, weights = base_settings(base), weight_probes(base)
     base.config.pad_token_id, base.config.use_cache, base.config.name_or_path = 5, False, "else"
     assert base_settings(base) == settings
-    assert weight_hashes(base) == weights
+    assert weight_probes(base) == weights
 
 
 def test_damage_and_absence(tmp_path):
@@ -106,12 +140,42 @@ def test_damage_and_absence(tmp_path):
     for change in (
         {"t3": {"temperatur": 1}},
         {"t3": {"temperature": -1}},
+        {"t3": {"temperature": True}},
         {"head": {"rank": 3}},
         {"base_settings": 3},
+        {"base_weights": [3]},
+        {"base_weights": {"model.norm.weight": "abc"}},
     ):
         description.write_text(json.dumps(content | change))
         with pytest.raises(InputError, match="damaged"):
             T3ForCausalLM.from_pretrained(tmp_path / "a", base=base)
+    del content["t3"]
+    description.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"t3_config\.json lacks 't3'"):
+        T3ForCausalLM.from_pretrained(tmp_path / "a", base=base)
+    with pytest.raises(InputError, match="expected an adapter"):
+        T3ForCausalLM.from_pretrained(description, base=base)
+
+
+def test_files_of_two_adapters_are_no_adapter(tmp_path):
+    base = tiny_base("llama")
+    for name, seed in (("a", 1), ("b", 2)):
+        T3ForCausalLM(base, sharp_head(seed=seed)).save_pretrained(tmp_path / name)
+    (tmp_path / "a/head.safetensors").replace(tmp_path / "b/head.safetensors")
+    with pytest.raises(InputError, match=r"is not the file that t3_config\.json describes"):
+        T3ForCausalLM.from_pretrained(tmp_path / "b", base=base)
+
+
+def test_a_head_that_is_not_finite_and_a_base_without_a_name(tmp_path):
+    head = sharp_head()
+    with torch.no_grad():
+        head.up.weight[3, 1] = torch.nan
+    T3ForCausalLM(tiny_base("llama"), head).save_pretrained(tmp_path / "a")
+    with pytest.raises(InputError, match="its head is not finite"):
+        T3ForCausalLM.from_pretrained(tmp_path / "a")
+    T3ForCausalLM(tiny_base("llama"), sharp_head()).save_pretrained(tmp_path / "b")
+    with pytest.raises(InputError, match="names no base model"):
+        T3ForCausalLM.from_pretrained(tmp_path / "b")
 
 
 def test_bases_without_output_matrix_or_cut_short(tmp_path):
@@ -134,3 +198,14 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     with full_disk(200), pytest.raises(InputError, match="cannot be written"):
         model.save_pretrained(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_adapter_that_was_there(tmp_path):
+    base = tiny_base("llama")
+    T3ForCausalLM(base, sharp_head(), T3Config(temperature=1.5)).save_pretrained(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    head = len(before["head.safetensors"])
+    for room in (200, head + 10, head + 1000):
+        with full_disk(room), pytest.raises(InputError, match="cannot be written"):
+            T3ForCausalLM(base, sharp_head(seed=2)).save_pretrained(tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
