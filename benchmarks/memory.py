@@ -12,6 +12,8 @@ from shapes import SHAPES
 from transformers import LlamaConfig, LlamaForCausalLM
 
 RANK, PAIRS, ANSWER, SHARD, BATCH = 20, 4_000, 40, 65_536, 32
+CHOSEN, BLOCK = 16, 5 * (1 << 26)
+"""Pairs at a time while temperature and gate are chosen, and bytes of float32 beside their logits."""
 BIG = ("llama-3.2-1b", "llama-3.1-8b", "llama-3.1-70b")
 
 
@@ -40,6 +42,7 @@ def needs(shape: str) -> list[str]:
         size(head),
         size(4 * head),
         f"{size(keys)} + {(RANK + 1) * 4} B",
+        size(2 * CHOSEN * ANSWER * vocab * 2 + BLOCK),
         size(3 * BATCH * vocab * 4),
     ]
 
@@ -52,6 +55,7 @@ ROWS = (
     "adapter",
     "training the head",
     "cache a token: base + head",
+    "choosing T and gate, 16 pairs",
     "decoding, batch 32",
 )
 

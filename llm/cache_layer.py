@@ -18,6 +18,7 @@ from transformers import GenerationMixin
 from transformers.cache_utils import Cache, DynamicLayer, StaticLayer
 
 from llm.bases import device_of
+from llm.head import LowRankHead
 from t3theory.exceptions import InputError
 
 __all__ = ["CACHE", "PooledLayer", "StaticPooledLayer", "can_follow", "pooled_layer", "prefix_sums"]
@@ -41,6 +42,9 @@ def prefix_sums(
 class PooledLayer(DynamicLayer):
     """Prefix sums (as keys, one head of width `rank`) and counts (as values), growing."""
 
+    head: int | None = None
+    """What the sums were taken through: the `id` of a LowRankHead."""
+
     def advance(
         self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
     ) -> Float[Tensor, "batch length rank"]:
@@ -59,6 +63,8 @@ class StaticPooledLayer(StaticLayer):
     A ring: position t stands at t mod size, since a cache of sliding windows is shorter
     than the sequence it follows.
     """
+
+    head: int | None = None
 
     def advance(
         self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
@@ -98,24 +104,35 @@ def can_follow(base: Any) -> bool:
         return False
 
 
-def pooled_layer(cache: Cache, new: int) -> Any:
+def pooled_layer(cache: Cache, new: int, head: LowRankHead) -> Any:
     """The pooled layer of a cache that has just taken in `new` positions, added if need be.
 
     Raises:
-        InputError: the cache holds earlier positions that this layer has not seen.
+        InputError: the cache holds earlier positions that this layer has not seen, or has seen
+            through another head. A static cache is asked once, a compiled graph never.
     """
-    for layer in cache.layers:
-        if isinstance(layer, PooledLayer | StaticPooledLayer):
-            return layer
+    layer = next((x for x in cache.layers if isinstance(x, PooledLayer | StaticPooledLayer)), None)
+    if layer is not None:
+        if not torch.compiler.is_compiling():
+            _check(layer, head, None if isinstance(layer, StaticPooledLayer) else cache, new)
+        return layer
     # Appended after the base's forward, when all of the base's layers exist.
-    if any(isinstance(layer, StaticLayer) for layer in cache.layers):
-        sizes = [getattr(layer, "max_cache_len", 0) for layer in cache.layers]
-        cache.layers.append(StaticPooledLayer(max(sizes)))
-    else:
-        seen = int(cache.get_seq_length())
-        if seen > new:
-            raise InputError(
-                f"cache: expected one filled by this model, got {seen - new} positions of another"
-            )
-        cache.layers.append(PooledLayer())
-    return cache.layers[-1]
+    sizes = [x.max_cache_len for x in cache.layers if isinstance(x, StaticLayer)]
+    layer = StaticPooledLayer(max(sizes)) if sizes else PooledLayer()
+    if not torch.compiler.is_compiling():
+        layer.head = id(head)
+        _check(layer, head, cache, new)
+    cache.layers.append(layer)
+    return layer
+
+
+def _check(layer: Any, head: LowRankHead, cache: Cache | None, new: int) -> None:
+    if layer.head not in (None, id(head)):
+        raise InputError("cache: expected one filled by this model, got one of another head")
+    if cache is None:
+        return
+    missed = int(cache.get_seq_length()) - new - int(layer.get_seq_length())
+    if missed:
+        raise InputError(
+            f"cache: expected one filled by this model, got {missed} positions of another"
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -20,22 +21,33 @@ from llm.head import LowRankHead
 from t3theory.exceptions import AssumptionError
 from t3theory.samples import heldout_risk_upper_bound
 
-__all__ = ["Calibration", "HeadRisk", "calibration", "head_risk", "pair_means"]
+__all__ = [
+    "Calibration",
+    "HeadRisk",
+    "calibration",
+    "head_risk",
+    "pair_means",
+    "retain_error",
+    "share_quantiles",
+]
 
 LEAST_F = 1e-4
-"""Losses are bounded by clipping f at this and at one minus this: at most 9.2 nats."""
+"""On retain pairs losses count as if f were at least this, 9.2 nats at most: a sample bounds the
+mean of what is bounded, and of nothing else."""
 
 
 @dataclass(frozen=True)
 class HeadRisk:
     """Balanced log-loss of a head, in nats a token.
 
-    It bounds the excess risk δ at prior 1/2 from above, by the Bayes risk that it includes.
+    It bounds the excess risk δ at prior 1/2 from above, by the Bayes risk that it includes: that
+    of the head with f at least `LEAST_F` on retained text, which is the head itself wherever no
+    retained token is held that unlikely.
 
     Attributes:
-        retain: mean over held-out retain pairs of their mean loss a token.
+        retain: mean over held-out retain pairs of their mean loss a token, so clipped.
         retain_upper: upper confidence bound on its expectation.
-        forget: mean over all forget pairs.
+        forget: mean over all forget pairs, not clipped: they are all there are.
         confidence: of the bound.
     """
 
@@ -73,15 +85,11 @@ def head_risk(
     head: LowRankHead, heldout_retain: Features, forget: Features, confidence: float = 0.95
 ) -> HeadRisk:
     """The head's balanced risk; `heldout_retain` must not have been trained on."""
-    # log(1+e^{−ℓ}) of f clipped to [ε, 1−ε] is the loss clipped to [−log(1−ε), −log ε].
-    low, high = -math.log1p(-LEAST_F), -math.log(LEAST_F)
-    retain, forgotten = (
-        pair_means(losses.clamp(low, high), features.offsets).cpu().numpy()
-        for losses, features in zip(
-            class_losses(head, heldout_retain, forget), (heldout_retain, forget), strict=True
-        )
-    )
-    upper = heldout_risk_upper_bound(retain, confidence, upper=high)
+    most = -math.log(LEAST_F)
+    kept, lost = class_losses(head, heldout_retain, forget)
+    retain = pair_means(kept.clamp(max=most), heldout_retain.offsets).cpu().numpy()
+    forgotten = pair_means(lost, forget.offsets).cpu().numpy()
+    upper = heldout_risk_upper_bound(retain, confidence, upper=most)
     return HeadRisk(float(retain.mean()), upper, float(forgotten.mean()), confidence)
 
 
@@ -124,3 +132,31 @@ def calibration(
     return Calibration(
         (sums[1][some] / mass).tolist(), (sums[2][some] / mass).tolist(), mass.tolist()
     )
+
+
+def retain_error(cost: float, shares: Float[Tensor, " tokens"]) -> dict[str, float]:
+    """Between what the retain error KL(P_r‖P̂) a token must lie, from what held-out pairs show.
+
+    The rise of their loss estimates KL(P_r‖P̂) − KL(P_r‖P). In a context of forget share γ_c,
+    0 ≤ KL(P_r‖P) ≤ −log(1−γ_c): equal where no token is both to retain and to forget (L, N).
+
+    Args:
+        cost: the rise of the mean loss on held-out retain pairs, nats a token.
+        shares: γ̂_c in [0, 1) of their answer positions.
+
+    >>> retain_error(0.5, torch.tensor([0.0, 0.0]))
+    {'at_least': 0.5, 'at_most': 0.5}
+    """
+    known = -torch.log1p(-shares.double().clamp(max=1 - 1e-16)).mean()
+    return {"at_least": max(cost, 0.0), "at_most": max(cost + float(known), 0.0)}
+
+
+def share_quantiles(shares: Float[Tensor, " tokens"]) -> dict[str, float]:
+    """How γ̂_c is spread over contexts: quantiles at a tenth, a half, nine tenths, and the greatest.
+
+    >>> share_quantiles(torch.tensor([0.0, 0.25, 1.0]))["0.5"]
+    0.25
+    """
+    at = (0.1, 0.5, 0.9, 1.0)
+    found = np.quantile(shares.double().cpu().numpy(), at)
+    return {f"{q:g}": float(x) for q, x in zip(at, found, strict=True)}

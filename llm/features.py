@@ -168,8 +168,8 @@ def cache_features(
         rows: encoded pairs.
         folder: where shards are kept, under a name that hashes model, token ids (data and
             tokenizer) and precision; a complete cache there is read back, memory-mapped.
-            Default: memory only. Under `accelerate launch` the processes share the shards,
-            in a folder that all of them see.
+            Default: memory only. Under `accelerate launch` the processes share the batches, and
+            the main one writes, to a folder that all of them see.
         shard_tokens: answer tokens a shard; no more than one shard is in memory.
         progress: called with (rows done, rows in all) after each shard.
     Raises:
@@ -203,21 +203,25 @@ def _write(
 ) -> None:
     shards = [(f"{i:05d}.safetensors", s) for i, s in enumerate(_shards(rows, shard_tokens))]
     done = 0
-    for name, shard in processes.share(shards):
-        pooled = pooled_answers(base, shard, batch_size)
-        try:
-            with atomic_path(place / name) as temporary:
-                save_file({"pooled": pooled}, temporary)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{place / name}: features cannot be written, {error}") from error
+    for name, shard in shards:
+        pooled = pooled_answers(base, shard, batch_size, shared=True)
+        if processes.is_main():
+            _save(pooled, place / name)
         done += len(shard)
         if progress is not None:
             progress(done, len(rows))
-    processes.wait()
     # Last: a cache without its index is one that was interrupted.
     if processes.is_main():
         write_json(place / "index.json", {"shards": [name for name, _ in shards]})
     processes.wait()
+
+
+def _save(pooled: Tensor, path: Path) -> None:
+    try:
+        with atomic_path(path) as temporary:
+            save_file({"pooled": pooled}, temporary)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: features cannot be written, {error}") from error
 
 
 def _read(place: Path, rows: Sequence[Encoded]) -> list[Tensor]:

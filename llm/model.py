@@ -181,16 +181,20 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         latent = down(hidden.to(device=down.weight.device, dtype=torch.float32))
         mask = mask.to(latent.device)
         if cache is not None:
-            return pooled_layer(cache, length).advance(latent, mask)
+            return pooled_layer(cache, length, self.head).advance(latent, mask)
         total, count = prefix_sums(latent, mask)
         return total / count.clamp(min=1)
 
     def prepare_inputs_for_generation(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
     ) -> dict[str, Any]:
         """The base's inputs, and the mask of tokens in a form that static caches leave alone."""
         inputs = self.base.prepare_inputs_for_generation(
-            input_ids, attention_mask=attention_mask, **kwargs
+            input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
         )
         ids = inputs.get("input_ids")
         ids = inputs["inputs_embeds"] if ids is None else ids

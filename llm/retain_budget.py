@@ -2,8 +2,8 @@
 
 The rule and its reasons are in docs/design/selection.md. In short: the forget error falls
 with T as h^{1/T}; what T costs is seen on retain pairs that the head was not trained on, as
-the rise of their loss, which estimates KL(P_r‖P̂) − KL(P_r‖P) a token. So take the largest
-temperature whose cost is within the budget, with the gate that costs less.
+the rise of their loss, which estimates KL(P_r‖P̂) − KL(P_r‖P) a token. So take what forgets
+most among the candidates whose cost is within the budget.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from llm import processes
 from llm.encoding import Encoded
 from llm.head import LowRankHead
-from llm.sweep import answer_states, setting_losses
+from llm.sweep import AnswerStates, answer_states, setting_losses
 from llm.tilt import T3Config, forget_share
 from t3theory.exceptions import AssumptionError
 
@@ -26,7 +27,7 @@ __all__ = ["CANDIDATES", "Candidate", "PairLosses", "choose", "pair_losses"]
 
 CANDIDATES = (
     T3Config(temperature=1.0, gate="none"),
-    *(T3Config(temperature=t, gate=gate) for t in (1.5, 2.0, 2.5) for gate in ("hard", "none")),
+    *(T3Config(temperature=t, gate=g) for t in (1.5, 2.0, 2.5) for g in ("hard", "soft", "none")),
 )
 """What `t3 unlearn` chooses from."""
 
@@ -54,22 +55,34 @@ def pair_losses(
     configs: Sequence[T3Config],
     batch_size: int = 16,
 ) -> PairLosses:
-    """Losses of pairs under any number of configurations, from one pass of the base."""
+    """Losses of pairs under any number of configurations, from one pass of the base.
+
+    The processes of `accelerate launch` share the batches, and get the same.
+    """
     # The base alone is one more setting: T = 1, s = 0.
     settings = (T3Config(temperature=1.0, guidance_scale=0.0), *configs)
     total = torch.zeros(len(settings), len(rows), dtype=torch.float64)
     count = torch.zeros(len(rows), dtype=torch.float64)
-    shares = []
-    for states in answer_states(base, rows, batch_size):
-        owner = states.rows.cpu()
+    batches = answer_states(base, rows, batch_size, shared=True)
+    parts = processes.merge([_of_batch(states, head, settings) for states in batches])
+    for owner, losses, _ in parts:
         count.index_add_(0, owner, torch.ones(len(owner), dtype=torch.float64))
-        log_p = torch.log_softmax(states.logits.to(torch.float32), dim=-1)
-        log_odds = head(states.pooled)
-        shares.append(forget_share(log_p, log_odds)[:, 0].cpu())
-        losses = setting_losses(log_p, log_odds, states.targets, settings)
-        total.index_add_(1, owner, losses.cpu().double())
+        total.index_add_(1, owner, losses)
     means = total / count
-    return PairLosses(means[0], means[1:], torch.cat(shares))
+    return PairLosses(means[0], means[1:], torch.cat([shares for _, _, shares in parts]))
+
+
+def _of_batch(
+    states: AnswerStates, head: LowRankHead, settings: Sequence[T3Config]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each token: its row, its loss under each setting (settings, tokens), and γ̂_c."""
+    losses, shares = [], []
+    for block in states.blocks():
+        log_p = torch.log_softmax(block.logits.to(torch.float32), dim=-1)
+        log_odds = head(block.pooled)
+        shares.append(forget_share(log_p, log_odds)[:, 0].cpu())
+        losses.append(setting_losses(log_p, log_odds, block.targets, settings).cpu().double())
+    return states.rows.cpu(), torch.cat(losses, dim=1), torch.cat(shares)
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,7 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], retain_budget: float = 0.1) -> Candidate:
-    """The largest temperature whose retain cost is within the budget; the cheaper gate of it.
+    """The greatest loss on forget pairs within the budget; of equal ones the cheapest.
 
     Where nothing is within the budget, the candidate that costs least.
 
@@ -95,7 +108,7 @@ def choose(candidates: Sequence[Candidate], retain_budget: float = 0.1) -> Candi
         retain_budget: nats a token that held-out retain pairs may cost.
 
     >>> plain, gated = (T3Config(temperature=2.0, gate=gate) for gate in ("none", "hard"))
-    >>> choose([Candidate(plain, 0.3, 5.0), Candidate(gated, 0.02, 5.0)]).config.gate
+    >>> choose([Candidate(plain, 0.3, 5.1), Candidate(gated, 0.02, 5.0)]).config.gate
     'hard'
     """
     if not candidates:
@@ -105,4 +118,4 @@ def choose(candidates: Sequence[Candidate], retain_budget: float = 0.1) -> Candi
     within = [c for c in candidates if c.retain_cost <= retain_budget]
     if not within:
         return min(candidates, key=lambda c: c.retain_cost)
-    return max(within, key=lambda c: (c.config.temperature, -c.retain_cost))
+    return max(within, key=lambda c: (c.forget_loss, -c.retain_cost))

@@ -110,8 +110,9 @@ def _in_order(batches: Sequence[Sequence[int]], results: Sequence[Sequence[T]]) 
     return [flat[i] for i in range(len(flat))]
 
 
-def _answer_logits(model: Any, batch: Batch, keeps: bool) -> Float[Tensor, "batch kept vocab"]:
+def answer_logits(model: Any, batch: Batch) -> Float[Tensor, "batch kept vocab"]:
     """Logits from the position before the first label of any row up to the last but one."""
+    keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
     length = batch.labels.shape[1]
     first = int((batch.labels != IGNORED).any(dim=0).float().argmax())
     kept = length - first + 1  # the logits that predict label t stand at t − 1
@@ -122,8 +123,8 @@ def _answer_logits(model: Any, batch: Batch, keeps: bool) -> Float[Tensor, "batc
     return output.logits[:, -kept:-1]
 
 
-def _score_batch(model: Any, batch: Batch, keeps: bool) -> list[RowScores]:
-    logits = _answer_logits(model, batch, keeps)
+def _score_batch(model: Any, batch: Batch) -> list[RowScores]:
+    logits = answer_logits(model, batch)
     labels = batch.labels[:, -logits.shape[1] :]
     row, column = (labels != IGNORED).nonzero(as_tuple=True)
     parts = []
@@ -165,11 +166,10 @@ def score_rows(
     """
     _check_batch_size(batch_size)
     _check_fit(model, [row.input_ids for row in rows])
-    keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
     batches = list(length_sorted_batches(rows, batch_size))
     with _evaluating(model):
         parts = [
-            _score_batch(model, collate([rows[i] for i in batch], pad).to(model.device), keeps)
+            _score_batch(model, collate([rows[i] for i in batch], pad).to(model.device))
             for batch in _tracked(processes.share(batches), message)
         ]
     return _in_order(batches, processes.merge(parts))

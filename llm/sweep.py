@@ -12,9 +12,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import PreTrainedModel
 
+from llm import processes
 from llm.encoding import IGNORED, Encoded, collate, length_sorted_batches
 from llm.head import LowRankHead, running_mean
 from llm.hidden import final_hidden
+from llm.scoring import answer_logits
 from llm.tilt import T3Config, forget_share
 from t3theory.estimator import tilted_score
 
@@ -33,22 +35,32 @@ class AnswerStates(NamedTuple):
     targets: Int[Tensor, " tokens"]
     rows: Int[Tensor, " tokens"]
 
+    def blocks(self) -> Iterator[AnswerStates]:
+        """The same a few tokens at a time: 64 MiB of float32 for what each needs of the vocabulary."""
+        step = max(1, (1 << 24) // self.logits.shape[1])
+        for parts in zip(*(x.split(step) for x in self), strict=True):
+            yield AnswerStates(*parts)
+
 
 def answer_states(
-    base: PreTrainedModel, rows: Sequence[Encoded], batch_size: int
+    base: PreTrainedModel, rows: Sequence[Encoded], batch_size: int, shared: bool = False
 ) -> Iterator[AnswerStates]:
-    """The states of all rows, batch by batch, longest rows first."""
-    for chosen in length_sorted_batches(rows, batch_size):
+    """The states of all rows, batch by batch, longest rows first.
+
+    Args:
+        shared: only the batches of this process of `accelerate launch`.
+    """
+    batches = list(length_sorted_batches(rows, batch_size))
+    for chosen in processes.share(batches) if shared else batches:
         batch = collate([rows[i] for i in chosen], base.config.pad_token_id or 0).to(base.device)
         with torch.inference_mode(), final_hidden(base) as found:
-            logits = base(
-                input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-            ).logits
-        pooled = running_mean(found[-1], batch.attention_mask)
-        row, place = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
+            logits = answer_logits(base, batch)
+        kept = logits.shape[1]
+        pooled = running_mean(found[-1], batch.attention_mask)[:, -kept - 1 : -1]
+        labels = batch.labels[:, -kept:]
+        row, place = (labels != IGNORED).nonzero(as_tuple=True)
         owner = torch.tensor(chosen, device=base.device)[row]
-        targets = batch.labels[:, 1:][row, place]
-        yield AnswerStates(logits[row, place], pooled[row, place], targets, owner)
+        yield AnswerStates(logits[row, place], pooled[row, place], labels[row, place], owner)
 
 
 def sweep_losses(

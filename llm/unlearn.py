@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm.bases import check_causal_lm
-from llm.diagnostics import calibration, head_risk
+from llm.diagnostics import calibration, head_risk, retain_error, share_quantiles
 from llm.encoding import Encoded, encode_pair
 from llm.features import Features, cache_features
 from llm.fit_head import Fit, HeadConfig, fit_head
@@ -31,14 +31,14 @@ class UnlearnConfig:
 
     Attributes:
         head: how the head is trained.
-        t3: the settings of T3; default: chosen among `retain_budget.CANDIDATES`.
+        candidates: settings of T3, at least one, to choose from by `retain_budget.choose`.
         retain_budget: nats a token that held-out retain pairs may cost.
         heldout_share: share of retain pairs kept from training, to measure on.
         confidence: of the bound on the head's risk.
     """
 
     head: HeadConfig = field(default_factory=HeadConfig)
-    t3: T3Config | None = None
+    candidates: tuple[T3Config, ...] = CANDIDATES
     retain_budget: float = 0.1
     heldout_share: float = 0.1
     confidence: float = 0.95
@@ -46,6 +46,8 @@ class UnlearnConfig:
     def __post_init__(self) -> None:
         if not 0 < self.heldout_share < 1:
             raise AssumptionError("heldout_share", "must lie in (0, 1)", self.heldout_share)
+        if not self.candidates:
+            raise AssumptionError("candidates", "must be at least one", 0)
         if not self.retain_budget >= 0:
             raise AssumptionError("retain_budget", "must be ≥ 0", self.retain_budget)
 
@@ -127,7 +129,7 @@ def _choose(
     config: UnlearnConfig,
 ) -> tuple[Candidate, dict[str, Any]]:
     """The settings, and what was measured to choose them."""
-    configs = CANDIDATES if config.t3 is None else (config.t3,)
+    configs = config.candidates
     on_retain = pair_losses(base, head, heldout, configs)
     on_forget = pair_losses(base, head, forget, configs)
     costs = (on_retain.tilted - on_retain.base).mean(1)
@@ -139,6 +141,8 @@ def _choose(
     both = (("heldout_retain", on_retain), ("forget", on_forget))
     return chosen, {
         "forget_share": {name: float(x.shares.mean()) for name, x in both},
+        "forget_share_quantiles": {name: share_quantiles(x.shares) for name, x in both},
+        "retain_error": retain_error(chosen.retain_cost, on_retain.shares),
         "base_loss": {name: float(x.base.mean()) for name, x in both},
         "retain_budget": config.retain_budget,
         "candidates": [asdict(c) for c in candidates],

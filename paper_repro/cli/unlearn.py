@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from llm.pairs import Pair
@@ -43,7 +43,7 @@ def unlearn(
         retain: the same, to retain; a tenth is kept from training, to measure on.
         out: folder for the adapter.
         temperature: T; default chosen from the data within the retain budget.
-        gate: where to temper; default chosen with the temperature ("hard" if only T is given).
+        gate: where to temper: none (everywhere), hard or soft; default chosen likewise.
         retain_budget: nats a token that held-out retain pairs may cost.
         rank: width of the head.
         learning_rate: of AdamW.
@@ -69,7 +69,9 @@ def unlearn(
         stop_at_risk=stop_at_risk,
         seed=seed,
     )
-    config = UnlearnConfig(head=head, t3=_given(temperature, gate), retain_budget=retain_budget)
+    config = UnlearnConfig(
+        head=head, candidates=_candidates(temperature, gate), retain_budget=retain_budget
+    )
     _run(model, pairs, out, config, cache, device, dtype)
 
 
@@ -84,16 +86,15 @@ def _pairs(forget: Path, retain: Path, out: Path) -> tuple[list[Pair], list[Pair
     return pairs
 
 
-def _given(temperature: float | None, gate: Gate | None) -> T3Config | None:
-    """The user's own settings, if any is given."""
+def _candidates(temperature: float | None, gate: Gate | None) -> tuple[T3Config, ...]:
+    """The candidates of the user's temperature, of the user's gate, or all of them."""
+    from llm.retain_budget import CANDIDATES
     from llm.tilt import T3Config
 
-    if temperature is None and gate is None:
-        return None
-    return T3Config(
-        temperature=2.5 if temperature is None else temperature,
-        gate="hard" if gate is None else gate,
-    )
+    if temperature is not None:
+        gates = get_args(Gate) if gate is None else (gate,)
+        return tuple(T3Config(temperature=temperature, gate=g) for g in gates)
+    return tuple(c for c in CANDIDATES if gate is None or c.gate == gate)
 
 
 def _run(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from tiny_bases import SPECIAL, VOCAB, prompts, sharp_head, tiny_base
-from transformers import GenerationMixin, StaticCache, TextIteratorStreamer
+from transformers import DynamicCache, GenerationMixin, StaticCache
 
 from llm.model import T3Config, T3ForCausalLM
 from t3theory.exceptions import InputError
@@ -122,25 +122,44 @@ def test_continuing_from_a_returned_cache(architecture, cache):
     assert torch.equal(second, expected)
 
 
-def test_a_cache_filled_by_the_base_is_refused():
-    model, (ids, _) = make(), prompts(1)
+@pytest.mark.parametrize("static", [False, True])
+def test_a_cache_of_another_is_refused(static):
+    """Filled by the base alone, or by a model with another head of the same rank."""
+    model, (ids, mask) = make(), prompts()
+    other = T3ForCausalLM(model.base, sharp_head(seed=2), model.t3_config).eval()
+
+    def cache():
+        return StaticCache(config=model.config, max_cache_len=20) if static else DynamicCache()
+
     with torch.no_grad():
-        output = model.base(ids, use_cache=True)
-    filled = output[CACHE]
-    with pytest.raises(InputError, match="got 7 positions of another"):
-        model(ids[:, :1], past_key_values=filled)
+        for filled, message in (
+            (
+                model.base(ids, attention_mask=mask, **{CACHE: cache()}),
+                "got 7 positions of another",
+            ),
+            (other(ids, mask, **{CACHE: cache()}), "got one of another head"),
+        ):
+            taken = {CACHE: getattr(filled, CACHE), "pooling_mask": torch.ones(3, 1)}
+            with pytest.raises(InputError, match=message):
+                model(ids[:, -1:], **taken)
 
 
-def test_streaming():
-    class Words:
-        def decode(self, ids, **_):
-            return "".join(f"{int(i)} " for i in ids)
+def test_a_cache_that_the_base_advanced_is_refused():
+    model, (ids, _) = make(), prompts()
+    with torch.no_grad():
+        past = getattr(model(ids), CACHE)
+        model.base(ids[:, :2], **{CACHE: past})
+        with pytest.raises(InputError, match="got 2 positions of another"):
+            model(ids[:, -1:], **{CACHE: past})
 
-    model, (ids, mask) = make(), prompts(1)
-    streamer = TextIteratorStreamer(Words(), skip_prompt=True)
-    expected = generate(model, ids, mask, use_cache=False)[0, 7:]
-    generate(model, ids, mask, streamer=streamer)
-    assert "".join(streamer).split() == [str(int(i)) for i in expected]
+
+# Gemma 2 scales its embeddings after it has looked them up.
+@pytest.mark.parametrize("architecture", [a for a in SPECIAL if a != "gemma2"])
+def test_embeddings_in_the_place_of_tokens(architecture):
+    model, (ids, mask) = make(architecture), prompts()
+    embedded = model.get_input_embeddings()(ids)
+    found = model.generate(inputs_embeds=embedded, attention_mask=mask, max_new_tokens=NEW)
+    assert torch.equal(found, generate(model, ids, mask)[:, ids.shape[1] :])
 
 
 @pytest.mark.parametrize("architecture", SPECIAL)

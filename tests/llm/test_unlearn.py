@@ -83,7 +83,7 @@ def test_same_seed_same_adapter(memorised, tiny_tokenizer):
 
 def test_given_settings_are_taken(memorised, tiny_tokenizer):
     given = T3Config(temperature=1.3, gate="soft")
-    config = UnlearnConfig(head=CONFIG.head, t3=given)
+    config = UnlearnConfig(head=CONFIG.head, candidates=(given,))
     result = unlearn(memorised, tiny_tokenizer, FORGET, RETAIN, config)
     assert result.model.t3_config == given
     assert len(result.report["candidates"]) == 1
@@ -105,17 +105,20 @@ def test_pair_losses_are_the_models_losses(memorised, tiny_tokenizer):
     assert len(losses.shares) == sum(len(r.input_ids) - r.prompt_length for r in rows)
 
 
-def test_choice_spends_the_budget_on_temperature():
-    def candidate(temperature, cost, gate="none"):
-        return Candidate(T3Config(temperature=temperature, gate=gate), cost, 1.0)
+def test_choice_spends_the_budget_on_forgetting():
+    def candidate(cost, loss, gate="none"):
+        return Candidate(T3Config(temperature=2.0, gate=gate), cost, loss)
 
-    some = [candidate(1.0, 0.0), candidate(2.0, 0.3), candidate(2.0, 0.2, "hard")]
+    some = [candidate(0.0, 1.0), candidate(0.3, 4.0), candidate(0.2, 4.0, "hard")]
     assert choose(some, 0.1) == some[0]
     assert choose(some, 0.25) == some[2]
-    assert choose(some, 0.5) == some[2]
+    assert choose(some, 0.5) == some[2], "equal, and cheaper"
+    assert choose([*some, candidate(0.0, 5.0, "soft")], 0.5).config.gate == "soft"
     assert choose(some[1:], 0.1) == some[2]
     with pytest.raises(AssumptionError, match="candidates"):
         choose([])
+    with pytest.raises(AssumptionError, match="candidates"):
+        UnlearnConfig(candidates=())
     with pytest.raises(AssumptionError, match="retain_budget"):
         choose(some, -1.0)
 

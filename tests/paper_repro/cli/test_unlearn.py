@@ -59,11 +59,19 @@ def test_unlearn_then_generate(place, capsys):
     assert main([*ask, "--max-new-tokens", "8", "--device", "cpu", "--sample"]) == 0
 
 
-def test_temperature_can_be_given(place):
-    out = place / "given"
-    assert main(words(place, out=out, temperature=1.5)) == 0
-    settings = json.loads((out / "t3_config.json").read_text())["t3"]
-    assert (settings["temperature"], settings["gate"]) == (1.5, "hard")
+def test_temperature_and_gate_can_be_given(place):
+    """What is given is kept, what is not is chosen."""
+    for given, kept in (
+        ({"temperature": 1.75}, {1.75}),
+        ({"gate": "soft"}, {1.5, 2.0, 2.5}),
+        ({"temperature": 3.0, "gate": "none"}, {3.0}),
+    ):
+        out = place / "given"
+        assert main(words(place, out=out, **given)) == 0
+        settings = json.loads((out / "t3_config.json").read_text())["t3"]
+        assert given.items() <= settings.items()
+        tried = json.loads((out / "unlearn.json").read_text())["candidates"]
+        assert {c["config"]["temperature"] for c in tried} == kept
 
 
 def test_wrong_input_is_one_line_before_the_model_loads(place, tmp_path, capsys, monkeypatch):
