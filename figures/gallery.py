@@ -29,6 +29,12 @@ from them. Again: `t3 simulate STUDY --scale full --out RUNS/STUDY.jsonl` for ea
 `t3 figures RUNS --out paper_repro/results/simulations`.
 """
 
+_FILE_HEAD = """# Figures of {name}
+
+Drawn from the records of `paper_repro/results/{name}`, from which captions take their numbers. Again:
+`t3 figures paper_repro/results/{name} --out paper_repro/results/{stem}`.
+"""
+
 
 def draw(study: str, records: Sequence[Mapping[str, Any]], path: str | Path) -> str:
     """The study's figure as `path`.png and `path`.svg; returns its caption."""
@@ -54,27 +60,50 @@ def _save_small(figure: Figure, path: Path) -> None:
 
 
 def write(records: str | Path, out: str | Path, column: bool = False) -> list[str]:
-    """Draw every `<study>.jsonl` of a folder; write records, PNGs and a page to `out`.
+    """Draw records; write PNGs and a page of pictures and captions to `out`.
 
     Args:
+        records: a folder of `<study>.jsonl`, which are also pooled over seeds and written to
+            `out`; or one file, of whose records every figure is drawn that has some.
         column: pictures a column wide, panels below one another, instead of a page.
 
     Raises:
-        InputError: no record file there, or one of no study's name.
+        InputError: no record file there, one of no study's name, or no figure of its records.
     """
     mpl.use("agg")
-    files = sorted(Path(records).glob("*.jsonl"))
-    if not files:
-        raise InputError(f"{records}: expected record files STUDY.jsonl, found none")
-    page = _HEAD
-    for file in files:
-        pooled = pool(read_records(file))
+    records, out = Path(records), Path(out)
+    page, drawn = _of_file(records) if records.is_file() else _of_folder(records, out)
+    for name, found in drawn.items():
         width = style.column() if column else nullcontext()
-        with width, style.context(), atomic_path(Path(out) / f"{file.stem}.png") as temporary:
-            # Small, for a page: the records beside it draw it again at any size.
-            _save_small(FIGURES[file.stem].build(pooled), temporary)
-        write_records(Path(out) / file.name, pooled, brief=True)
-        page += caption_lines(file.stem, pooled)
-    with atomic_path(Path(out) / "README.md") as temporary:
+        with width, style.context(), atomic_path(out / f"{name}.png") as temporary:
+            # Small, for a page: the records draw it again at any size.
+            _save_small(FIGURES[name].build(found), temporary)
+        page += caption_lines(name, found)
+    with atomic_path(out / "README.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return [file.stem for file in files]
+    return list(drawn)
+
+
+_Drawn = dict[str, Sequence[Mapping[str, Any]]]
+
+
+def _of_folder(folder: Path, out: Path) -> tuple[str, _Drawn]:
+    """The page's head, and the studies' records, pooled and written to `out`."""
+    files = sorted(folder.glob("*.jsonl"))
+    if not files:
+        raise InputError(f"{folder}: expected record files STUDY.jsonl, found none")
+    drawn: _Drawn = {}
+    for file in files:
+        drawn[file.stem] = pool(read_records(file))
+        write_records(out / file.name, drawn[file.stem], brief=True)
+    return _HEAD, drawn
+
+
+def _of_file(file: Path) -> tuple[str, _Drawn]:
+    """The page's head, and for each figure its records among those of the file."""
+    found = read_records(file)
+    kinds = {name: [r for r in found if r["kind"] == FIGURES[name].KIND] for name in FIGURES}
+    drawn: _Drawn = {name: some for name, some in kinds.items() if some}
+    if not drawn:
+        raise InputError(f"{file}: expected records that a figure is drawn from, found none")
+    return _FILE_HEAD.format(name=file.name, stem=file.stem), drawn

@@ -1,4 +1,4 @@
-"""`t3 figures`: the pictures and captions of a folder of simulated records."""
+"""`t3 figures`: the pictures and captions of records."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ __all__ = ["figures"]
 
 
 def figures(records: str, out: str, column: bool = False) -> None:
-    """Draw every study whose records are in a folder; write a page of pictures and captions.
+    """Draw records; write a page of pictures and captions.
 
     Args:
-        records: folder with STUDY.jsonl files, as `t3 simulate --out` writes them.
-        out: folder for STUDY.png, README.md and STUDY.jsonl, records pooled over seeds.
+        records: folder with STUDY.jsonl files, as `t3 simulate --out` writes them, or one file.
+        out: folder for the pictures, README.md and, of a folder's studies, pooled records.
         column: pictures a column wide (84 mm), panels below one another, instead of a page (174 mm).
     """
     from rich.console import Console

@@ -108,7 +108,33 @@ def test_a_folder_of_records_becomes_a_page(tmp_path):
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["README.md", "necessity.jsonl", "necessity.png"]
     with pytest.raises(InputError, match="expected record files"):
+        write(tmp_path, tmp_path / "out")
+    with pytest.raises(RecordError):
         write(tmp_path / "out/necessity.png", tmp_path)
+
+
+def test_one_file_becomes_a_page_of_what_it_has_records_for(tmp_path):
+    records = run_study("necessity") + run_study("pareto")
+    write_records(tmp_path / "two.jsonl", [*records, records[0] | {"kind": "of nothing"}])
+    assert write(tmp_path / "two.jsonl", tmp_path / "out") == ["necessity", "pareto"]
+    page = (tmp_path / "out/README.md").read_text()
+    assert all(FIGURES[n].caption(run_study(n)) in page for n in ("necessity", "pareto"))
+    assert "t3 figures paper_repro/results/two.jsonl" in page
+    names = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert names == ["README.md", "necessity.png", "pareto.png"]
+    write_records(tmp_path / "none.jsonl", [records[0] | {"kind": "of nothing"}])
+    with pytest.raises(InputError, match="expected records that a figure is drawn from"):
+        write(tmp_path / "none.jsonl", tmp_path / "out")
+
+
+@pytest.mark.parametrize("folder", [p.parent for p in COMMITTED.parent.glob("*-*/README.md")])
+def test_the_committed_pages_of_runs_are_what_their_records_say(folder, tmp_path):
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    records = read_records(folder.with_suffix(".jsonl"))
+    for name in FIGURES:
+        if some := [r for r in records if r["kind"] == FIGURES[name].KIND]:
+            assert caption_lines(name, some) in page
+            assert (folder / f"{name}.png").exists()
 
 
 def test_drawing_returns_the_caption(tmp_path):
