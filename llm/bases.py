@@ -21,6 +21,7 @@ __all__ = [
     "base_fingerprint",
     "base_settings",
     "check_causal_lm",
+    "check_looks_back",
     "check_sizes",
     "decoder_of",
     "device_of",
@@ -52,6 +53,19 @@ def check_causal_lm(base: Any) -> None:
         raise InputError(
             f"base model {kind}: expected a causal language model of transformers with a decoder "
             "and an output matrix (lm_head)"
+        )
+
+
+@torch.inference_mode()
+def check_looks_back(base: Any) -> None:
+    """Raise if what `base` says of a token depends on a later one, as in BERT's own direction."""
+    ends = torch.tensor([[1, 2], [1, 3]], device=device_of(base.get_input_embeddings()))
+    one, other = base(ends).logits[:, 0].to(torch.float32)
+    # Rows of one batch differ by rounding only: far less than their logits among themselves.
+    if (one - other).abs().max() > 0.1 * one.std():
+        raise InputError(
+            f"base model {type(base).__name__}: expected one that predicts a token from those "
+            "before it, got one that sees those behind it too"
         )
 
 

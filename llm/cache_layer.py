@@ -9,6 +9,7 @@ the cache does all of it (docs/design/cache.md).
 from __future__ import annotations
 
 import inspect
+import weakref
 from typing import Any, cast
 
 import torch
@@ -39,11 +40,23 @@ def prefix_sums(
     return torch.cumsum(latent * weight, dim=1), torch.cumsum(weight, dim=1)
 
 
-class PooledLayer(DynamicLayer):
-    """Prefix sums (as keys, one head of width `rank`) and counts (as values), growing."""
+class _Follower:
+    """What both kinds of pooled layer know of what they follow."""
 
     head: int | None = None
     """What the sums were taken through: the `id` of a LowRankHead."""
+    cache: weakref.ref[Cache] | None = None
+    """The cache it is a layer of, where layers are offloaded."""
+
+    def prefetch(self) -> None:
+        """Fetch the first layer, which the last one would; a pooled state is never offloaded."""
+        cache: Any = None if self.cache is None else self.cache()
+        if cache is not None:
+            cache.prefetch(0, cache.only_non_sliding)
+
+
+class PooledLayer(_Follower, DynamicLayer):
+    """Prefix sums (as keys, one head of width `rank`) and counts (as values), growing."""
 
     def advance(
         self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
@@ -57,14 +70,12 @@ class PooledLayer(DynamicLayer):
         return total / count.clamp(min=1)
 
 
-class StaticPooledLayer(StaticLayer):
+class StaticPooledLayer(_Follower, StaticLayer):
     """The same in buffers of a fixed size that never move, as `torch.compile` needs.
 
     A ring: position t stands at t mod size, since a cache of sliding windows is shorter
     than the sequence it follows.
     """
-
-    head: int | None = None
 
     def advance(
         self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
@@ -115,7 +126,7 @@ def pooled_layer(cache: Cache, new: int, head: LowRankHead) -> Any:
     if layer is not None:
         if not torch.compiler.is_compiling():
             _check(layer, head, None if isinstance(layer, StaticPooledLayer) else cache, new)
-        return layer
+        return _following(layer, cache)
     # Appended after the base's forward, when all of the base's layers exist.
     sizes = [x.max_cache_len for x in cache.layers if isinstance(x, StaticLayer)]
     layer = StaticPooledLayer(max(sizes)) if sizes else PooledLayer()
@@ -123,6 +134,12 @@ def pooled_layer(cache: Cache, new: int, head: LowRankHead) -> Any:
         layer.head = id(head)
         _check(layer, head, cache, new)
     cache.layers.append(layer)
+    return _following(layer, cache)
+
+
+def _following(layer: Any, cache: Cache) -> Any:
+    if cache.offloading:  # anew each time: a copy of a cache is another one
+        layer.cache = weakref.ref(cache)
     return layer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import torch
@@ -46,8 +47,9 @@ class T3Config:
         infinite = float("inf")
         for name in ("temperature", "guidance_scale", "log_prior_odds", "gate_threshold"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise AssumptionError(name, "must be a number", value)
+            object.__setattr__(self, name, float(value))  # NumPy's too: JSON holds plain ones
         if not 0 < self.temperature < infinite:
             raise AssumptionError("temperature", "must be positive and finite", self.temperature)
         if not 0 <= self.guidance_scale < infinite:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm.bases import check_causal_lm
+from llm.bases import check_causal_lm, check_looks_back
 from llm.diagnostics import calibration, head_risk, retain_error, share_quantiles
 from llm.encoding import Encoded, encode_pair
 from llm.features import Features, cache_features
@@ -103,6 +103,7 @@ def _check(base: Any, forget: Sequence[Pair], retain: Sequence[Pair]) -> None:
         )
     check_disjoint(forget, retain)
     check_causal_lm(base)
+    check_looks_back(base)
 
 
 def _about_head(

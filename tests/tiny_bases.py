@@ -77,10 +77,11 @@ OTHERS: dict[str, dict[str, Any]] = {
     "recurrent_gemma": {"num_hidden_layers": 3, "lru_width": HIDDEN, "attention_window_size": 6},
     "rwkv": {"attention_hidden_size": HIDDEN},
 }
+BIDIRECTIONAL = {"bert": {"is_decoder": False}}
 
 
 def tiny_base(architecture: str, **changes: Any) -> Any:
-    settings = COMMON | (SPECIAL | OTHERS)[architecture] | changes
+    settings = COMMON | (SPECIAL | OTHERS | BIDIRECTIONAL)[architecture] | changes
     if architecture == "gpt2":
         for name in (
             "hidden_size",

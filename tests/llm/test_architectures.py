@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_bases import OTHERS, SPECIAL, prompts, sharp_head, tiny_base
 
-from llm.bases import decoder_of
+from llm.bases import check_looks_back, decoder_of
 from llm.model import T3Config, T3ForCausalLM
 from t3theory.exceptions import InputError
 
@@ -55,6 +55,16 @@ def test_what_is_no_base_is_refused():
     ):
         with pytest.raises(InputError, match=message):
             T3ForCausalLM(base, sharp_head())
+
+
+@pytest.mark.parametrize("architecture", [*SPECIAL, *OTHERS])
+def test_a_base_looks_back_alone(architecture):
+    check_looks_back(tiny_base(architecture).to(torch.bfloat16))
+
+
+def test_a_base_that_looks_ahead_is_refused():
+    with pytest.raises(InputError, match="BertLMHeadModel: expected one that predicts a token"):
+        check_looks_back(tiny_base("bert"))
 
 
 def test_a_silent_decoder_is_named(monkeypatch):

@@ -122,6 +122,29 @@ def test_published_initialisation_is_uniform_by_fan_in():
         assert float(weight.var()) == pytest.approx(bound**2 / 3, rel=0.02)
 
 
+def test_the_first_step_is_adamws_at_the_warm_rate():
+    """AdamW's first step moves each weight w with a gradient by ±η after shrinking it by 1 − ηλ.
+
+    With ten steps of warm-up η is an eleventh of the learning rate.
+    """
+    retain, forget = separable()
+    config = HeadConfig(
+        rank=3, steps=2, batch_pairs=1000, learning_rate=0.11, warmup_steps=10, weight_decay=0.5,
+        initialisation="published", evaluate_every=1, stop_at_risk=None,
+    )  # fmt: skip
+    weights = []
+
+    def keep(_evaluation, head):
+        weights.append(head.down.weight.detach().clone())
+
+    fit_head(retain, forget, VOCAB, config, on_evaluation=keep)
+    moved = weights[1] - weights[0] * (1 - 0.01 * 0.5)
+    # Adam's ε of 1e-8 beside gradients of 1e-3 and more.
+    assert torch.allclose(moved.abs(), torch.full_like(moved, 0.01), rtol=1e-4)
+    most = float((weights[2] - weights[1]).abs().max())
+    assert 0.015 < most < 0.025, "the second step's rate is twice the first's"
+
+
 def test_wrong_settings_and_features():
     for bad in (
         {"rank": 0},

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_bases import SPECIAL, VOCAB, prompts, sharp_head, tiny_base
 from transformers import DynamicCache, GenerationMixin, StaticCache
+from transformers.cache_utils import DynamicLayer
 
 from llm.model import T3Config, T3ForCausalLM
 from t3theory.exceptions import InputError
@@ -151,6 +152,45 @@ def test_a_cache_that_the_base_advanced_is_refused():
         model.base(ids[:, :2], **{CACHE: past})
         with pytest.raises(InputError, match="got 2 positions of another"):
             model(ids[:, -1:], **{CACHE: past})
+
+
+class Stream:
+    """One that does all it is given at once."""
+
+    def wait_stream(self, _other):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_an_offloaded_cache_is_fetched_as_the_bases_own(monkeypatch):
+    """Every layer is fetched before it is used: transformers' code with flags for devices."""
+
+    class Layer(DynamicLayer):
+        away = False
+
+        def offload(self):
+            self.away = True
+
+        def prefetch(self):
+            self.away = False
+
+        def update(self, *args, **kwargs):
+            assert not self.away
+            return super().update(*args, **kwargs)
+
+    monkeypatch.setattr("torch.Stream", Stream)
+    monkeypatch.setattr("torch.cuda.default_stream", lambda _device=None: Stream())
+    model, (ids, mask) = make(), prompts()
+    expected = generate(model, ids, mask)
+    cache = DynamicCache(config=model.config, offloading=True)
+    cache.layers = [Layer() for _ in cache.layers]
+    assert torch.equal(generate(model, ids, mask, **{CACHE: cache}), expected)
+    assert [layer.away for layer in cache.layers[:-1]] == [False, True], "the first is fetched"
 
 
 # Gemma 2 scales its embeddings after it has looked them up.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from tiny_bases import HIDDEN, SPECIAL, VOCAB, prompts, sharp_head, tiny_base
@@ -215,6 +216,17 @@ def test_the_loss_is_transformers_own():
         assert torch.isnan(nothing)
 
 
+def test_what_generation_and_trainers_ask_of_a_base(tmp_path):
+    base = tiny_base("llama")
+    base.loss_type, base._is_stateful = "ForSomethingElse", True
+    model = T3ForCausalLM(base, sharp_head())
+    assert model.loss_type == "ForSomethingElse"
+    assert model._is_stateful
+    model.save_pretrained(tmp_path)
+    assert base.train().training
+    assert not T3ForCausalLM.from_pretrained(tmp_path, base=base).training
+
+
 def test_sizes_and_settings_are_checked():
     base = tiny_base("llama")
     with pytest.raises(InputError, match="vocab_size 60 as in the base, got 50"):
@@ -229,8 +241,12 @@ def test_sizes_and_settings_are_checked():
         {"log_prior_odds": float("inf")},
         {"gate": "on"},
         {"gate_threshold": 1.5},
+        {"temperature": "2"},
+        {"temperature": torch.tensor(2.0)},
+        {"guidance_scale": True},
     ):
         with pytest.raises(AssumptionError, match=next(iter(bad))):
             T3Config(**bad)
+    assert type(T3Config(temperature=np.float32(2)).temperature) is float
     with pytest.raises(InputError, match="pooling_mask"):
         T3ForCausalLM(base, sharp_head())(prompts()[0], torch.ones(3, 1, 7, 7))
