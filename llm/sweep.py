@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import PreTrainedModel
@@ -16,11 +16,18 @@ from llm import processes
 from llm.encoding import IGNORED, Encoded, collate, length_sorted_batches
 from llm.head import LowRankHead, running_mean
 from llm.hidden import final_hidden
-from llm.scoring import answer_logits
+from llm.scoring import RowScores, answer_logits
 from llm.tilt import T3Config, forget_share
 from t3theory.estimator import tilted_score
 
-__all__ = ["AnswerStates", "answer_states", "setting_losses", "sweep_losses"]
+__all__ = [
+    "AnswerStates",
+    "answer_states",
+    "setting_losses",
+    "setting_matches",
+    "sweep_losses",
+    "sweep_scores",
+]
 
 
 class AnswerStates(NamedTuple):
@@ -90,11 +97,45 @@ def sweep_losses(
     return total / count
 
 
+def sweep_scores(
+    base: PreTrainedModel,
+    rows: Sequence[Encoded],
+    head: LowRankHead,
+    configs: Sequence[T3Config],
+    batch_size: int = 32,
+) -> list[list[RowScores]]:
+    """What each setting makes of each row's answer, from one pass of the base: settings, then rows.
+
+    The processes of `accelerate launch` share the batches, and get the same.
+    """
+    batches = answer_states(base, rows, batch_size, shared=True)
+    parts = processes.merge([_scores_of(states, head, configs) for states in batches])
+    found: list[list[Any]] = [[None] * len(rows) for _ in configs]
+    for owner, log_probs, matches in parts:
+        ends = np.flatnonzero(np.diff(owner, append=-1)) + 1  # a row's tokens stand together
+        for start, end in zip(np.append(0, ends[:-1]), ends, strict=True):
+            for i, scores in enumerate(found):
+                scores[owner[start]] = RowScores(log_probs[i, start:end], matches[i, start:end])
+    return found
+
+
+def _scores_of(
+    states: AnswerStates, head: LowRankHead, configs: Sequence[T3Config]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each token of a batch: its row, and under each setting its log-probability and match."""
+    losses, matches = [], []
+    for block in states.blocks():
+        args = (block.logits, head(block.pooled), block.targets, configs)
+        losses.append(setting_losses(*args).cpu())
+        matches.append(setting_matches(*args).cpu())
+    log_probs, hits = (torch.cat(x, dim=1).numpy() for x in (losses, matches))
+    return states.rows.cpu().numpy(), -log_probs, hits
+
+
 _ON_CPU, _ELSEWHERE = 1 << 16, 1 << 26
 """Numbers at a time: on a CPU what its cache holds, elsewhere what memory is sure to hold."""
 
 
-@torch.inference_mode()
 def setting_losses(
     logits: Float[Tensor, "tokens vocab"],
     log_odds: Float[Tensor, "tokens vocab"],
@@ -112,12 +153,29 @@ def setting_losses(
     >>> bool(losses[0] > losses[1])
     True
     """
+    return _in_blocks(logits, log_odds, targets, lambda block: list(map(block.loss, configs)))
+
+
+def setting_matches(
+    logits: Float[Tensor, "tokens vocab"],
+    log_odds: Float[Tensor, "tokens vocab"],
+    targets: Int[Tensor, " tokens"],
+    configs: Sequence[T3Config],
+) -> Bool[Tensor, "settings tokens"]:
+    """Whether each target is the likeliest token under each setting.
+
+    Which token that is depends on s·T and the prior alone where nothing is gated.
+    """
+    return _in_blocks(logits, log_odds, targets, lambda block: list(map(block.match, configs)))
+
+
+@torch.inference_mode()
+def _in_blocks(
+    logits: Tensor, log_odds: Tensor, targets: Tensor, measure: Callable[[_Block], list[Tensor]]
+) -> Tensor:
     step = max(1, (_ON_CPU if logits.device.type == "cpu" else _ELSEWHERE) // logits.shape[1])
-    parts = []
-    for some in zip(logits.split(step), log_odds.split(step), targets.split(step), strict=True):
-        block = _Block(*some)
-        parts.append(torch.stack([block.loss(config) for config in configs]))
-    return torch.cat(parts, dim=1)
+    some = zip(logits.split(step), log_odds.split(step), targets.split(step), strict=True)
+    return torch.cat([torch.stack(measure(_Block(*parts))) for parts in some], dim=1)
 
 
 class _Block:
@@ -129,16 +187,25 @@ class _Block:
         self._log_f: dict[float, Tensor] = {}
         self._shares: dict[float, Tensor] = {}
         self._losses: dict[tuple[float, float, float], Tensor] = {}
+        self._matches: dict[tuple[float, float], Tensor] = {}
 
     def loss(self, config: T3Config) -> Tensor:
+        """Cross-entropy of the targets, nats."""
+        return self._gated(config, self._uniform, self._loss)
+
+    def match(self, config: T3Config) -> Tensor:
+        """Whether the target is the argmax."""
+        return self._gated(config, self._uniform_match, self._match)
+
+    def _gated(self, config: T3Config, uniform: _Measure, softly: _Measure) -> Tensor:
         prior, scale = config.log_prior_odds, config.guidance_scale
         if config.gate == "none":
-            return self._uniform(config.temperature, scale, prior)
+            return uniform(config.temperature, scale, prior)
         share = self._share(prior)
         if config.gate == "hard":
-            tempered, plain = (self._uniform(t, scale, prior) for t in (config.temperature, 1.0))
+            tempered, plain = (uniform(t, scale, prior) for t in (config.temperature, 1.0))
             return torch.where(share[:, 0] > config.gate_threshold, tempered, plain)
-        return self._tilted(1 + (config.temperature - 1) * share, scale, prior)
+        return softly(1 + (config.temperature - 1) * share, scale, prior)
 
     def _share(self, prior: float) -> Tensor:
         if prior not in self._shares:
@@ -148,11 +215,27 @@ class _Block:
     def _uniform(self, temperature: float, scale: float, prior: float) -> Tensor:
         key = (temperature, scale, prior)
         if key not in self._losses:
-            self._losses[key] = self._tilted(temperature, scale, prior)
+            self._losses[key] = self._loss(temperature, scale, prior)
         return self._losses[key]
 
-    def _tilted(self, temperature: float | Tensor, scale: float, prior: float) -> Tensor:
+    def _uniform_match(self, temperature: float, scale: float, prior: float) -> Tensor:
+        key = (temperature * scale, prior)
+        if key not in self._matches:
+            self._matches[key] = self._match(temperature, scale, prior)
+        return self._matches[key]
+
+    def _loss(self, temperature: float | Tensor, scale: float, prior: float) -> Tensor:
+        scores = self._scores(temperature, scale, prior)
+        return cross_entropy(scores, self._targets, reduction="none")
+
+    def _match(self, temperature: float | Tensor, scale: float, prior: float) -> Tensor:
+        return self._scores(temperature, scale, prior).argmax(-1) == self._targets
+
+    def _scores(self, temperature: float | Tensor, scale: float, prior: float) -> Tensor:
         if prior not in self._log_f:
             self._log_f[prior] = logsigmoid(self._log_odds + prior)
-        scores = tilted_score(self._log_p, self._log_f[prior], temperature, scale)
-        return cross_entropy(scores, self._targets, reduction="none")
+        return tilted_score(self._log_p, self._log_f[prior], temperature, scale)
+
+
+_Measure = Callable[[Any, float, float], Tensor]
+"""Of a temperature, a scale and a prior."""
