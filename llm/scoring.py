@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
+from transformers import GenerationConfig
 
 from llm import processes
 from llm.encoding import IGNORED, Batch, Encoded, collate, encode_prompt, length_sorted_batches
@@ -67,6 +68,21 @@ def _evaluating(model: Any) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+@contextmanager
+def _plainly(model: Any) -> Iterator[None]:
+    """`generate` without the model's own preferences (repetition_penalty, suppress_tokens, …).
+
+    transformers takes them for whatever a call leaves open, even beside a configuration of the
+    call's own. Only how it computes is kept.
+    """
+    own = model.generation_config
+    model.generation_config = GenerationConfig(use_cache=own.use_cache)
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _check_fit(model: Any, sequences: Sequence[Sequence[int]], new_tokens: int = 0) -> None:
@@ -193,6 +209,7 @@ def greedy_answers(
 ) -> list[str]:
     """The model's greedy answer to each question, in order, without special tokens, stripped.
 
+    The likeliest token at every step, whatever else the model's `generation_config` asks for.
     A row ends at its end-of-sequence token, which is not said before `min_new_tokens`, or after
     `max_new_tokens`.
 
@@ -207,7 +224,7 @@ def greedy_answers(
     prompts = [Encoded(encode_prompt(tokenizer, q), 0) for q in questions]
     _check_fit(model, [prompt.input_ids for prompt in prompts], max_new_tokens)
     batches = list(length_sorted_batches(prompts, batch_size))
-    with _evaluating(model):
+    with _evaluating(model), _plainly(model):
         parts = [
             _generate(
                 model,

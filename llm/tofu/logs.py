@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ __all__ = [
 
 EVAL_FILE = "TOFU_EVAL.json"
 SUMMARY_FILE = "TOFU_SUMMARY.json"
+
+_COMPUTING = ("torch", "transformers", "tokenizers", "rouge-score")
 
 Evaluation = dict[str, dict[str, Any]]
 
@@ -59,7 +62,8 @@ def evaluation_key(
     """What an evaluation is cached under: it changes whenever anything that shaped it does.
 
     That is the model's weights and settings, the tokenizer, the rows, the retain model's
-    evaluation, the length of the greedy answers, and the project's own code.
+    evaluation, the length of the greedy answers, the project's own code, and the versions of
+    what computes beside it.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     written = backend.to_str() if backend is not None else sorted(tokenizer.get_vocab().items())
@@ -73,6 +77,7 @@ def evaluation_key(
         retain,
         max_new_tokens,
         source_hash("llm", "t3theory"),
+        [version(name) for name in _COMPUTING],
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from llm.encoding import Encoded, encode_pair, encode_prompt
 from llm.scoring import greedy_answers, pad_id, score_rows
@@ -123,6 +124,18 @@ def test_greedy_answers_are_those_of_single_prompts(
                 break
             new.append(token)
         assert answer == tiny_tokenizer.decode(new, skip_special_tokens=True).strip()
+
+
+def test_greedy_is_greedy_whatever_the_model_prefers(tiny_llama: Any, tiny_tokenizer: Any) -> None:
+    """transformers takes the preferences of a model where a call says nothing about them."""
+    asked = (tiny_llama, tiny_tokenizer, ["Who?", "Where was Ada born?"])
+    expected = greedy_answers(*asked, max_new_tokens=20)
+    own = GenerationConfig(
+        repetition_penalty=5.0, no_repeat_ngram_size=1, suppress_tokens=[5], num_beams=3
+    )
+    tiny_llama.generation_config = own
+    assert greedy_answers(*asked, max_new_tokens=20) == expected
+    assert tiny_llama.generation_config is own
 
 
 def test_answers_stop_at_the_end_token(tiny_llama: Any, tiny_tokenizer: Any) -> None:

@@ -204,7 +204,11 @@ def test_uneven_wrong_answers(tiny_llama: Any, tiny_tokenizer: Any, tiny_data: T
 
 
 def test_key_follows_everything_that_shapes_the_result(
-    tiny_llama: Any, tiny_tokenizer: Any, tiny_data: TofuData, retain: dict[str, Any]
+    tiny_llama: Any,
+    tiny_tokenizer: Any,
+    tiny_data: TofuData,
+    retain: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def key(**changed: Any) -> str:
         args = {
@@ -229,7 +233,8 @@ def test_key_follows_everything_that_shapes_the_result(
         key(retain_logs=retain),
         key(max_new_tokens=5),
     ]
-    assert len({base, *others}) == 5
+    monkeypatch.setattr("llm.tofu.logs.version", lambda name: f"{name} of tomorrow")
+    assert len({base, *others, key()}) == 6
 
 
 def test_model_hash_is_of_the_content(tiny_llama: Any, tmp_path: Path) -> None:
