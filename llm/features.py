@@ -92,6 +92,11 @@ class Features:
         return Features(shards, self.targets.to(device), self.offsets.to(device))
 
 
+def _width(base: Any) -> int:
+    """Of the states, as the output matrix reads them."""
+    return int(base.get_output_embeddings().weight.shape[1])
+
+
 @torch.inference_mode()
 def pooled_answers(
     model: Any, rows: Sequence[Encoded], batch_size: int = 32, shared: bool = False
@@ -105,7 +110,7 @@ def pooled_answers(
     batches = list(length_sorted_batches(rows, batch_size))
     ends = np.cumsum([len(row.input_ids) - row.prompt_length for row in rows])
     # Filled in place: a shard and the states of one batch are all that is in memory.
-    out = torch.empty(int(ends[-1]), base.get_output_embeddings().weight.shape[1])
+    out = torch.empty(int(ends[-1]), _width(base))
     mine = (_pooled_batch(base, rows, i) for i in (processes.share(batches) if shared else batches))
     parts = processes.merge(list(mine)) if shared and processes.count() > 1 else mine
     for index, states in zip(batches, parts, strict=True):
@@ -173,7 +178,7 @@ def cache_features(
         shard_tokens: answer tokens a shard; no more than one shard is in memory.
         progress: called with (rows done, rows in all) after each shard.
     Raises:
-        InputError: no rows, an empty prompt or answer, a shard that is cut short.
+        InputError: no rows, an empty prompt or answer, a cache that is damaged.
     """
     _check_rows(rows)
     base = model.base if isinstance(model, T3ForCausalLM) else model
@@ -188,7 +193,7 @@ def cache_features(
         place = Path(folder) / key
         if not (place / "index.json").is_file():
             _write(base, rows, place, batch_size, shard_tokens, progress)
-        return _assemble(_read(place, rows), rows)
+        return _assemble(_read(place, rows, _width(base)), rows)
     finally:
         base.train(was_training)
 
@@ -224,21 +229,30 @@ def _save(pooled: Tensor, path: Path) -> None:
         raise InputError(f"{path}: features cannot be written, {error}") from error
 
 
-def _read(place: Path, rows: Sequence[Encoded]) -> list[Tensor]:
-    names = json.loads((place / "index.json").read_text(encoding="utf-8"))["shards"]
+def _read(place: Path, rows: Sequence[Encoded], width: int) -> list[Tensor]:
+    """The shards of a complete cache, checked against what `_write` would have written."""
+    file = place / "index.json"
     shards = []
-    for name in names:
-        try:
-            shards.append(load_file(place / name)["pooled"])
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InputError(
-                f"{place / name}: expected a whole shard of features ({error}); "
-                f"delete the folder {place} to compute it again"
-            ) from error
-    expected = sum(len(ids) - start for ids, start in rows)
-    if sum(map(len, shards)) != expected:
-        raise InputError(f"{place}: expected {expected} tokens, got {sum(map(len, shards))}")
+    try:
+        for name in json.loads(file.read_text(encoding="utf-8"))["shards"]:
+            file = place / name
+            shards.append(load_file(file)["pooled"])
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise _damaged(file, error) from error
+    for shard in shards:
+        if (shard.dtype, *shard.shape[1:]) != (torch.float32, width):
+            raise _damaged(place, f"{shard.dtype} of shape {tuple(shard.shape)}, not {width} wide")
+    expected, got = sum(len(ids) - start for ids, start in rows), sum(map(len, shards))
+    if got != expected:
+        raise _damaged(place, f"{got} tokens, not {expected}")
     return shards
+
+
+def _damaged(where: Path, reason: object) -> InputError:
+    folder = where if where.is_dir() else where.parent
+    return InputError(
+        f"{where}: expected whole features ({reason}); delete {folder} to compute them again"
+    )
 
 
 def _assemble(shards: Sequence[Tensor], rows: Sequence[Encoded]) -> Features:

@@ -7,6 +7,7 @@ import torch
 from full_disks import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from tiny_bases import VOCAB, tiny_base
 
 from llm.encoding import Encoded
@@ -82,8 +83,33 @@ def test_interrupted_and_damaged_caches(tmp_path):
     )
     shard = next(tmp_path.glob("*/00001.safetensors"))
     shard.write_bytes(shard.read_bytes()[:-40])
-    with pytest.raises(InputError, match=r"00001.safetensors: expected a whole shard"):
+    with pytest.raises(InputError, match=r"00001.safetensors: expected whole features"):
         cache_features(base, rows, tmp_path, shard_tokens=15)
+
+
+@pytest.mark.parametrize("text", ['{"sh', "{}", "[]", '{"shards": 3}', '{"shards": [1]}', "\xff"])
+def test_a_damaged_index_is_one_line(text, tmp_path):
+    base, rows = tiny_base("llama"), pairs()
+    cache_features(base, rows, tmp_path)
+    next(tmp_path.glob("*/index.json")).write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=r"index\.json: expected whole features.*delete"):
+        cache_features(base, rows, tmp_path)
+
+
+def test_features_of_another_shape_are_the_caches_fault(tmp_path):
+    base, rows = tiny_base("llama"), pairs()
+    whole = cache_features(base, rows, tmp_path).shards[0].clone()
+    shard = next(tmp_path.glob("*/00000.safetensors"))
+    for wrong, message in (
+        (whole[:, :8], rf"torch.float32 of shape \({len(whole)}, 8\), not 16 wide"),
+        (whole.half(), "torch.float16 of shape"),
+        (whole[:-1], f"{len(whole) - 1} tokens, not {len(whole)}"),
+    ):
+        save_file({"pooled": wrong.contiguous()}, shard)
+        with pytest.raises(
+            InputError, match=rf"expected whole features.*{message}.*delete {tmp_path}"
+        ):
+            cache_features(base, rows, tmp_path)
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_half_shard(tmp_path):

@@ -165,7 +165,7 @@ def test_a_full_disk_and_a_cache_cut_short(place, tmp_path, capsys):
     shard = next(cache.rglob("*.safetensors"))
     shard.write_bytes(shard.read_bytes()[:-10])
     assert main(words(place, out=out, cache=cache)) == 2
-    assert "expected a whole shard of features" in one_error(capsys)
+    assert "expected whole features" in one_error(capsys)
 
 
 def test_a_pair_longer_than_the_context_and_a_pair_twice(place, tmp_path, capsys):
