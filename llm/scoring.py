@@ -23,7 +23,7 @@ from llm import processes
 from llm.encoding import IGNORED, Batch, Encoded, collate, encode_prompt, length_sorted_batches
 from t3theory.exceptions import AssumptionError, InputError
 
-__all__ = ["RowScores", "greedy_answers", "pad_id", "score_rows"]
+__all__ = ["RowScores", "check_fit", "greedy_answers", "pad_id", "score_rows"]
 
 T = TypeVar("T")
 
@@ -85,8 +85,12 @@ def _plainly(model: Any) -> Iterator[None]:
         model.generation_config = own
 
 
-def _check_fit(model: Any, sequences: Sequence[Sequence[int]], new_tokens: int = 0) -> None:
-    """Raise unless the model has all the tokens, and positions for the longest sequence."""
+def check_fit(model: Any, sequences: Sequence[Sequence[int]], new_tokens: int = 0) -> None:
+    """Raise unless the model has all the tokens, and positions for the longest sequence.
+
+    Raises:
+        InputError: says which token, or how many positions.
+    """
     config = getattr(model, "config", None)
     vocabulary = getattr(config, "vocab_size", None)
     highest = max((max(ids, default=0) for ids in sequences), default=0)
@@ -181,7 +185,7 @@ def score_rows(
         InputError: a row has tokens or positions that the model has not.
     """
     _check_batch_size(batch_size)
-    _check_fit(model, [row.input_ids for row in rows])
+    check_fit(model, [row.input_ids for row in rows])
     batches = list(length_sorted_batches(rows, batch_size))
     with _evaluating(model):
         parts = [
@@ -222,7 +226,7 @@ def greedy_answers(
     _check_batch_size(batch_size)
     pad = pad_id(tokenizer)
     prompts = [Encoded(encode_prompt(tokenizer, q), 0) for q in questions]
-    _check_fit(model, [prompt.input_ids for prompt in prompts], max_new_tokens)
+    check_fit(model, [prompt.input_ids for prompt in prompts], max_new_tokens)
     batches = list(length_sorted_batches(prompts, batch_size))
     with _evaluating(model), _plainly(model):
         parts = [

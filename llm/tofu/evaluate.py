@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from llm.encoding import encode_pair
-from llm.scoring import RowScores, greedy_answers, pad_id, score_rows
+from llm.encoding import encode_pair, encode_prompt
+from llm.scoring import RowScores, check_fit, greedy_answers, pad_id, score_rows
 from llm.tofu import metrics
 from llm.tofu.data import TofuData
-from llm.tofu.logs import evaluation_key, read_retain_logs, stored_evaluation, write_logs
+from llm.tofu.logs import (
+    content_hash,
+    evaluation_key,
+    read_retain_logs,
+    stored_evaluation,
+    write_logs,
+)
 from llm.tofu.metrics.model_utility import UTILITY_PARTS
 from t3theory.exceptions import InputError
 
@@ -201,11 +207,6 @@ def _against_retain(found: Evaluation, retain_logs: Mapping[str, Entry] | None) 
         [row["score"] for row in log["forget_truth_ratio"]["value_by_index"].values()]
         for log in (found, retain_logs)
     )
-    if len(ours) != len(theirs):
-        raise InputError(
-            f"retain logs: forget_truth_ratio has {len(theirs)} rows, expected {len(ours)}, "
-            "those of the same forget set"
-        )
     quality = metrics.forget_quality(ours, theirs)
     compared = {
         "forget_quality": {"agg_value": quality.p_value},
@@ -244,16 +245,21 @@ def evaluate(
         The metrics, and "provenance" with the `key` that this evaluation is cached under.
 
     Raises:
-        InputError: the retain logs are missing, unreadable, or of another number of rows.
+        InputError: before anything is scored, if the retain logs are missing, unreadable, or of
+            another number of rows, or the model has no room for the answers; else if it gives
+            no finite losses.
     """
-    retain = read_retain_logs(retain_logs) if isinstance(retain_logs, str | Path) else retain_logs
+    count = len(data.forget_perturbed)
+    retain = None if retain_logs is None else read_retain_logs(retain_logs, count)
+    questions = [row["question"] for rows in _sets(data).values() for row in rows]
+    prompts = [encode_prompt(tokenizer, question) for question in questions]
+    check_fit(model, prompts, max_new_tokens)
     messages = ("Scoring answers", "Generating answers") if progress else (None, None)
     scores = _score(model, tokenizer, _all_pairs(data), batch_size, messages[0])
     found: Evaluation = {}
     for prefix, rows in _sets(data).items():
         about = _authors if prefix in ("forget", "retain") else _knowledge
         found |= about(prefix, rows, scores)
-    questions = [row["question"] for rows in _sets(data).values() for row in rows]
     found |= _generated(
         data,
         greedy_answers(model, tokenizer, questions, batch_size, max_new_tokens, messages[1]),
@@ -263,5 +269,10 @@ def evaluate(
     found |= _memory(data, scores)
     found |= _against_retain(found, retain)
     key = evaluation_key(model, tokenizer, data, retain, max_new_tokens)
-    found["provenance"] = {"key": key, "data": data.name, "max_new_tokens": max_new_tokens}
+    found["provenance"] = {
+        "key": key,
+        "content": content_hash(found),
+        "data": data.name,
+        "max_new_tokens": max_new_tokens,
+    }
     return found

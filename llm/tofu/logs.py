@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from t3theory.records import config_hash, source_hash, write_json
 __all__ = [
     "EVAL_FILE",
     "SUMMARY_FILE",
+    "content_hash",
     "evaluation_key",
     "model_hash",
     "read_log",
@@ -124,35 +126,71 @@ def read_log(path: str | Path) -> Evaluation:
     return _read_object(path / EVAL_FILE if path.is_dir() else path)
 
 
-def read_retain_logs(path: str | Path) -> Evaluation:
-    """The evaluation of a retain model, this project's or open-unlearning's own.
+def read_retain_logs(
+    source: str | Path | Mapping[str, Any], rows: int | None = None
+) -> Mapping[str, Any]:
+    """The evaluation of a retain model, this project's or open-unlearning's own, checked.
 
     Args:
-        path: a TOFU_EVAL.json, or the folder it is in.
+        source: a TOFU_EVAL.json, the folder it is in, or its content.
+        rows: of the forget set that it is compared on; default any number.
 
     Raises:
-        InputError: the file is missing, cut short, or has no usable forget_truth_ratio.
+        InputError: the file is missing or cut short, what others are compared with is not
+            usable (`forget_truth_ratio`, and `mia_min_k` where it has one), or it is of another
+            number of rows.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / EVAL_FILE
-    logs = _read_object(path)
+    where, logs = (
+        ("retain logs", source) if isinstance(source, Mapping) else (str(source), read_log(source))
+    )
     try:
-        rows = logs["forget_truth_ratio"]["value_by_index"]
-        numbers = [float(row["score"]) for row in rows.values()]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        scores = [row["score"] for row in logs["forget_truth_ratio"]["value_by_index"].values()]
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}: expected forget_truth_ratio with a score for each row; a summary has none"
+            f"{where}: expected forget_truth_ratio with a score for each row; a summary has none"
         ) from error
-    if not numbers:
-        raise InputError(f"{path}: forget_truth_ratio has no rows")
+    if not scores:
+        raise InputError(f"{where}: forget_truth_ratio has no rows")
+    if bad := [score for score in scores if not _is_number(score, math.inf)]:
+        raise InputError(
+            f"{where}: forget_truth_ratio: expected a score for each row, a number ≥ 0, "
+            f"got {bad[0]!r}"
+        )
+    if rows is not None and len(scores) != rows:
+        raise InputError(
+            f"{where}: forget_truth_ratio has {len(scores)} rows, expected {rows}, "
+            "those of the same forget set"
+        )
+    return _with_attack(logs, where)
+
+
+def _with_attack(logs: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The logs, `mia_min_k` checked, or left out where it is nothing."""
+    attack = logs.get("mia_min_k")
+    if attack is None:
+        return {name: entry for name, entry in logs.items() if name != "mia_min_k"}
+    value = attack.get("agg_value") if isinstance(attack, dict) else attack
+    if not isinstance(attack, dict) or not _is_number(value, 1):
+        raise InputError(f"{where}: mia_min_k: expected an agg_value in [0, 1], got {value!r}")
     return logs
+
+
+def _is_number(value: object, top: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= top
+
+
+def content_hash(evaluation: Mapping[str, Any]) -> str:
+    """Sixteen hex digits of all entries but `provenance`, which holds it."""
+    return config_hash({k: v for k, v in evaluation.items() if k != "provenance"})
 
 
 def stored_evaluation(folder: str | Path, key: str) -> Evaluation | None:
     """The evaluation in `folder`, if it is whole and was made under this very `key`."""
     try:
-        logs = _read_object(Path(folder) / EVAL_FILE)
+        logs = read_log(Path(folder) / EVAL_FILE)
     except InputError:
         return None
-    return logs if logs.get("provenance", {}).get("key") == key else None
+    made: object = logs.get("provenance")
+    if not isinstance(made, dict) or made.get("key") != key:
+        return None
+    return logs if made.get("content") == content_hash(logs) else None

@@ -65,7 +65,8 @@ def evaluate(
     if adapter is None and model is None:
         raise InputError("t3 evaluate: expected --adapter FOLDER or --model FOLDER|HUB_NAME")
     rows = load_tofu(data, split)
-    retain = None if retain_logs is None else tofu.read_retain_logs(retain_logs)
+    count = len(rows.forget_perturbed)
+    retain = None if retain_logs is None else tofu.read_retain_logs(retain_logs, count)
     loaded, tokenizer = _load(adapter, model)
     key = evaluation_key(loaded, tokenizer, rows, retain, max_new_tokens)
     found = tofu.stored_evaluation(out, key)

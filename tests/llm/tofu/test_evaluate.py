@@ -123,7 +123,7 @@ def test_batch_size_changes_nothing(
         for b in (3, 64)
     )
     assert summary(small) == pytest.approx(summary(large), rel=ROUNDING)
-    assert small["provenance"] == large["provenance"]
+    assert small["provenance"]["key"] == large["provenance"]["key"]
 
 
 def test_logs_round_trip(found: dict[str, Any], tmp_path: Path) -> None:
@@ -176,15 +176,6 @@ def test_unusable_retain_logs(text: str | None, message: str, tmp_path: Path) ->
     with pytest.raises(InputError, match=message) as caught:
         read_retain_logs(path)
     assert "\n" not in str(caught.value)
-
-
-def test_retain_logs_of_another_split(
-    tiny_llama: Any, tiny_tokenizer: Any, tiny_data: TofuData, retain: dict[str, Any]
-) -> None:
-    short = copy.deepcopy(retain)
-    del short["forget_truth_ratio"]["value_by_index"]["0"]
-    with pytest.raises(InputError, match="has 9 rows, expected 10"):
-        run(tiny_llama, tiny_tokenizer, tiny_data, retain_logs=short)
 
 
 def test_no_holdout_no_membership_inference(

@@ -132,3 +132,12 @@ def test_wrong_use(
     assert message in said
     assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_retain_logs_of_another_split_before_the_model_is_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = tmp_path / "logs.json"
+    logs.write_text('{"forget_truth_ratio": {"value_by_index": {"0": {"score": 1.0}}}}')
+    assert run("--model", "nowhere", "--retain-logs", logs) == 2
+    assert "logs.json: forget_truth_ratio has 1 rows, expected 60" in capsys.readouterr().err
