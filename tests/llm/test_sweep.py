@@ -9,7 +9,9 @@ import torch
 from tiny_bases import VOCAB, sharp_head, tiny_base
 
 from llm.encoding import Encoded
-from llm.sweep import setting_losses, sweep_losses
+from llm.model import T3ForCausalLM
+from llm.scoring import score_rows
+from llm.sweep import setting_losses, setting_matches, sweep_losses, sweep_scores
 from llm.tilt import T3Config, tilt
 
 GRID = [
@@ -37,6 +39,26 @@ def test_losses_are_those_of_each_settings_scores(block, monkeypatch):
         expected = torch.nn.functional.cross_entropy(scores, targets, reduction="none")
         # float32 softmaxes of 60, in blocks of other shapes.
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [7 * VOCAB, 1 << 20])
+def test_matches_are_those_of_each_settings_scores(block, monkeypatch):
+    monkeypatch.setattr("llm.sweep._ON_CPU", block)
+    logits, odds, targets = states()
+    for config, got in zip(GRID, setting_matches(logits, odds, targets, GRID), strict=True):
+        assert torch.equal(got, tilt(logits, odds, config).argmax(-1) == targets)
+
+
+def test_scores_of_a_sweep_are_the_models_own():
+    """Rows of several lengths, in an order that batches do not keep."""
+    base, head = tiny_base("gpt2"), sharp_head()
+    rows = [Encoded([5, 6, 7, 8, 9], 2), Encoded([9, 5, 4, 3, 3, 8], 1), Encoded([3, 3, 8, 4], 3)]
+    for config, found in zip(GRID, sweep_scores(base, rows, head, GRID, 2), strict=True):
+        model = T3ForCausalLM(base, head, config).eval()
+        for got, expected in zip(found, score_rows(model, rows, 0, 3), strict=True):
+            # float32 softmaxes in batches of other lengths.
+            assert got.log_probs == pytest.approx(expected.log_probs, abs=2e-5)
+            assert (got.matches == expected.matches).all()
 
 
 def test_a_grid_takes_no_softmax_twice(monkeypatch):
