@@ -3,7 +3,7 @@
     python docs/tables.py
 
 A table stands between `<!-- name -->` and `<!-- /name -->`: `costs RESULTS` for the seconds of a
-run, `benchmarks` for their list, the name of a file in `paper_repro/results/` for its methods,
+run, `choices RESULTS` for the settings that were chosen, `benchmarks` for their list, the name of a file in `paper_repro/results/` for its methods,
 with that of one of the report's other tables before it for this.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from figures.fig_tofu_methods import NAMES
 from figures.statistics import group
 from paper_repro.report.tables import TABLES, fill
 from paper_repro.report.text import markdown, to_markdown
@@ -61,6 +62,47 @@ def _seconds(records: Records) -> float:
     return sum(r["provenance"]["seconds"] or 0 for r in records)
 
 
+SYMBOLS = {
+    "temperature": "T",
+    "guidance_scale": "s",
+    "stop": "stop",
+    "learning_rate": "rate",
+    "epochs": "epochs",
+}
+
+
+def choices(records: Records) -> str:
+    """Each method's chosen setting, and what of it is the least or the most of its candidates."""
+    tried = group((r for r in records if r["kind"] == "llm.tuning"), _method)
+    made = group((r for r in records if r["kind"] == "llm.evaluation"), _method)
+    rows = [["method", "chosen", "at an end of its candidates", "log₁₀ p then"]]
+    for method in (m for m in NAMES if m in tried and m in made and m != "full"):
+        config = made[method][0]["config"]
+        grid = {
+            name: sorted({r["config"]["setting"][name] for r in tried[method]})
+            for name in SYMBOLS
+            if name in config
+        }
+        free = {name: values for name, values in grid.items() if len(values) > 1}
+        ends = [
+            f"{SYMBOLS[name]} {'least' if config[name] == values[0] else 'most'}"
+            for name, values in free.items()
+            if config[name] in (values[0], values[-1])
+        ]
+        (chosen,) = (
+            r for r in tried[method]
+            if all(r["config"]["setting"][name] == config[name] for name in free)
+        )  # fmt: skip
+        said = ", ".join(f"{SYMBOLS[name]} {config[name]:g}" for name in free)
+        quality = chosen["values"]["forget_quality_log10_p"]
+        rows.append([NAMES[method], said, ", ".join(ends) or "–", f"{quality:.2f}"])
+    return markdown(rows)
+
+
+def _method(record: Mapping[str, Any]) -> str:
+    return str(record["config"]["method"])
+
+
 def benchmarks() -> str:
     """Each benchmark's command, and what it says of itself."""
     rows = [["benchmark", "measures"]]
@@ -72,14 +114,18 @@ def benchmarks() -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (rows[0], ["---", "---"], *rows[1:]))
 
 
+OWN = {"costs": costs, "choices": choices}
+"""Tables that the report does not have."""
+
+
 def table(name: str) -> str:
     """The table of that name."""
     what, _, which = name.rpartition(" ")
     if which == "benchmarks":
         return benchmarks()
     records = read_results(RESULTS / f"{which}.jsonl")
-    if what == "costs":
-        return costs(records)
+    if what in OWN:
+        return OWN[what](records)
     filled = fill(next(t for t in TABLES if t.name == (what or "methods")), records)
     return to_markdown(filled) if filled else "Not measured.\n"
 
