@@ -28,6 +28,7 @@ Vector = NDArray[np.float64]
 
 _SUMMED = frozenset({"probability", "forget", "retain", "weight"})
 _BLOCK = 32768  # atoms whose dozen work arrays stay in a second-level cache
+_HELD = 1e-290  # below it a root has lost digits, or is 0
 _THREADS = min(2, os.cpu_count() or 1)
 
 
@@ -177,8 +178,9 @@ def maximise(
     a, b = co_multiplier * atoms.oracle, multiplier * atoms.co_oracle
     plain = atoms.scale == 1
     candidates = [_quadratic(c, a, b)] if plain else power_roots(c, a, b, atoms.scale)
-    best = _into_box(atoms, *candidates[0])
-    others = [_into_box(atoms, *pair) for pair in candidates[1:]]
+    rest = atoms.scale * c + a, b - c if plain else np.zeros_like(b)
+    logs = [_logarithms(atoms, *pair, rest, (co_multiplier, multiplier)) for pair in candidates]
+    best, *others = (_into_box(atoms, *pair) for pair in logs)
     if everywhere and co_multiplier < 0:  # log f is then rewarded for falling: the low end may win
         others.append(_point(atoms.scale, atoms.log_low, log_rest(atoms.log_low)))
     for other in others:
@@ -211,21 +213,48 @@ def _point(scale: float, log_f: Vector, log_g: Vector) -> Point:
     return Point(np.exp(scale * log_f), log_f, log_g)
 
 
-def _into_box(atoms: Atoms, f: Vector, g: Vector) -> Point:
-    """The nearest point of the box, with its logarithms."""
+def _logarithms(
+    atoms: Atoms,
+    f: Vector,
+    g: Vector,
+    rest: tuple[Vector, Vector],
+    multipliers: tuple[float, float],
+) -> tuple[Vector, Vector]:
+    """log f and log(1−f) of a root, g = 1−f.
+
+    Roots closer to an end than float64 holds are told by their leading terms: 1−f = b/(sc + a)
+    near 1, and f = a/(b − c) near 0 for s = 1, whose denominators are `rest`.
+    """
     # From the smaller of the two, so that log f keeps its digits where f is near 1.
     falls = f < g
     smaller = np.where(falls, f, g)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_small, log_large = np.log(smaller), np.log1p(-smaller)
     log_f, log_g = np.where(falls, log_small, log_large), np.where(falls, log_large, log_small)
-    low, high = ~(log_f >= atoms.log_low), ~(log_g >= atoms.log_co_low)
-    if low.any():
-        log_f[low] = atoms.log_low[low]
-        log_g[low] = log_rest(log_f[low])
+    near = smaller < _HELD
+    if near.any():
+        ends = (
+            (log_g, ~falls, rest[0], multipliers[1], atoms.log_co_oracle),
+            (log_f, falls, rest[1], multipliers[0], atoms.log_oracle),
+        )
+        for log, side, rise, multiplier, log_share in ends:
+            which = near & side & (rise > 0) & np.isfinite(log_share)
+            if multiplier > 0 and which.any():
+                log[which] = np.log(multiplier) + log_share[which] - np.log(rise[which])
+    return log_f, log_g
+
+
+def _into_box(atoms: Atoms, log_f: Vector, log_g: Vector) -> Point:
+    """The nearest point of the box."""
+    high = ~(log_g >= atoms.log_co_low)
     if high.any():
         log_g[high] = atoms.log_co_low[high]
         log_f[high] = log_rest(log_g[high])
+    # Last: an upper end below e^-37 is 0 by its distance from 1, the lower one is exact.
+    low = ~(log_f >= atoms.log_low)
+    if low.any():
+        log_f[low] = atoms.log_low[low]
+        log_g[low] = log_rest(log_f[low])
     power = np.exp(log_f) if atoms.scale == 1 else np.exp(atoms.scale * log_f)
     return Point(power, log_f, log_g)
 

@@ -43,11 +43,13 @@ class _Pool:
     columns: list[Column] = field(default_factory=list)
     powers: list[Vector] = field(default_factory=list)
 
-    def add(self, bound: Bound) -> None:
-        """Keep the columns of a bound, unless a sum overflowed."""
-        if all(math.isfinite(x) for column in bound.columns for x in column):
+    def add(self, bound: Bound) -> bool:
+        """Keep the columns of a bound, unless a sum overflowed; whether they are kept."""
+        finite = all(math.isfinite(x) for column in bound.columns for x in column)
+        if finite:
             self.columns.extend(bound.columns)
             self.powers.extend(bound.powers)
+        return finite
 
 
 class _Tie(NamedTuple):
@@ -210,12 +212,13 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
     dual, span, pool = node.dual, node.span, node.pool
     value, at, tie, fresh = math.inf, guesses[0], None, not pool.columns
 
-    def try_at(point: tuple[float, float]) -> None:
+    def try_at(point: tuple[float, float]) -> bool:
         nonlocal value, at
         bound = dual.bound(span, *point)
-        pool.add(bound)
-        if bound.value < value:  # never true of a nan: such a bound says nothing
+        kept = pool.add(bound)
+        if math.isfinite(bound.value) and bound.value < value:  # what overflowed says nothing
             value, at = bound.value, point
+        return kept
 
     for guess in guesses:
         try_at((max(guess[0], dual.floor), guess[1]))
@@ -223,6 +226,7 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
     size = max(best.value, 1e-3 * value)
     unit = max(abs(at[0]), dual.worth, 0.1 * size / dual.delta), max(abs(at[1]), 0.1 * size)
     basis: tuple[int, ...] = ()
+    stride = 1.0
     for _ in range(_PLANES if dual.atoms.size <= _SPLIT_ATOMS else _MANY_PLANES):
         if value <= best.value * (1 + tolerance) or not pool.columns:
             break
@@ -239,7 +243,9 @@ def _solve(node: _Node, guesses: list[tuple[float, float]], best: Climb, toleran
             if dual.atoms.size <= _SPLIT_ATOMS and (node.depth < _CLIMBS or fresh):
                 climb(dual, dual.peak(span, *at), best)
             break
-        try_at(point)
+        # No cut where a sum overflows, as without a multiplier: the planes would lead there again.
+        trial = at[0] + stride * (point[0] - at[0]), at[1] + stride * (point[1] - at[1])
+        stride = 1.0 if try_at(trial) else stride / 4
     return replace(node, at=at, value=min(value, node.value), tie=tie, depth=node.depth + 1)
 
 

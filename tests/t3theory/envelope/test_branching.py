@@ -60,6 +60,21 @@ def test_normalisers_too_small_for_float64_are_left_to_the_bound_known_beforehan
     assert worst_case(PURE, 900.0, 2.0).upper == pytest.approx(1.0, rel=1e-9)
 
 
+def few_heavy(n, seed):
+    """Disjoint supports, half of the atoms each: even retain masses, forget mass on few atoms."""
+    rng = np.random.default_rng(seed)
+    half, none = n // 2, np.zeros(n // 2)
+    retain, forget = rng.dirichlet(np.ones(half)), rng.dirichlet(np.full(half, 0.1))
+    return Mixture(np.r_[retain, none], np.r_[none, forget], 0.9)
+
+
+def gaussians(n, gamma):
+    """A forget Gaussian a tenth as wide as the retain one; its tails are below the floats."""
+    x = np.linspace(-4, 4, n)
+    retain, forget = np.exp(-(x**2) / 2), np.exp(-((x - 1) ** 2) / 0.02)
+    return Mixture(retain / retain.sum(), forget / forget.sum(), gamma)
+
+
 CLOSES = {
     # δ, T, s, quantity
     "one atom decides N": (
@@ -79,6 +94,13 @@ CLOSES = {
         Mixture(np.full(1000, 1e-3), np.arange(1.0, 1001) / 500500, 0.1),
         (1.0, 1.0, 1.0, "retain_error"),
     ),
+    "one light atom falls, the rest of the risk goes elsewhere": (
+        few_heavy(300, 0),
+        (0.05, 4.0, 1.0, "retain_error"),
+    ),
+    "1 − f far below float64": (gaussians(1000, 0.1), (0.5, 2.0, 1.0, "forget_error")),
+    "1 − f far below float64, T = 4": (gaussians(1000, 0.1), (1.0, 4.0, 1.0, "forget_error")),
+    "no bound without a multiplier": (gaussians(1000, 0.9), (0.1, 4.0, 1.0, "forget_error")),
 }
 
 

@@ -68,6 +68,25 @@ def test_no_log_odds_beats_the_power_roots(scale):
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("multiplier", [1e-5, 3.0])
+def test_roots_nearer_to_an_end_than_the_floats(scale, multiplier):
+    """f* = 1 − q with q = 1e-300 and below: 1 − f = λ q/(s c + λ) to leading order, in 50 digits."""
+    tiny = 10.0 ** -np.arange(280.0, 323.0, 6)
+    forget = np.r_[tiny, 1.0]
+    m = Mixture(np.r_[np.full(len(tiny), 1 / len(tiny)), 0.0], forget / forget.sum(), 0.5)
+    atoms = reduce_atoms(m, 1.0, 2.0, scale)
+    c = np.full(atoms.size, 0.7)
+    found = maximise(atoms, c, multiplier, multiplier)
+    for z in np.flatnonzero(atoms.oracle > 0.5):
+        q = mpmath.exp(mpmath.mpf(float(atoms.log_co_oracle[z])))
+        expected = mpmath.log(multiplier * q / (scale * mpmath.mpf(0.7) + multiplier))
+        # 1e-12: a dozen roundings of logarithms near 700.
+        assert found.log_g[z] == pytest.approx(float(expected), rel=1e-12)
+    kl = atoms.divergence(found)[atoms.oracle > 0.5]
+    assert np.all(kl < 1e-270)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 def test_the_interval_of_normalisers_holds_them_and_is_narrow(scale):
     rng = np.random.default_rng(4)
     m = mixture(rng, 6)
