@@ -72,10 +72,9 @@ def evaluate(
     found = tofu.stored_evaluation(out, key)
     if found is None:
         found = tofu.evaluate(loaded, tokenizer, rows, retain, batch_size, max_new_tokens)
-        if processes.is_main():
-            tofu.write_logs(found, out)
     if not processes.is_main():
         return
+    tofu.write_logs(found, out)  # both, whichever of the two was already there
     console = Console()
     console.print(_table(found, rows.name))
     if retain is None:

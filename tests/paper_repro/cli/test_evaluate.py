@@ -99,7 +99,10 @@ def test_the_same_evaluation_is_not_run_twice(
         raise RanError
 
     monkeypatch.setattr("llm.tofu.evaluate.evaluate", refuse)
+    summary = (tmp_path / "TOFU_SUMMARY.json").read_bytes()
+    (tmp_path / "TOFU_SUMMARY.json").unlink()
     assert run(*words) == 0
+    assert (tmp_path / "TOFU_SUMMARY.json").read_bytes() == summary
     assert (tmp_path / "TOFU_EVAL.json").read_bytes() == first
     with pytest.raises(RanError):  # another setting is another evaluation, under the same name
         main(["evaluate", "--max-new-tokens", "3", *map(str, words)])
