@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int
+from jinja2 import TemplateError
 from torch import Tensor
 
 from t3theory.exceptions import InputError
@@ -44,14 +45,24 @@ class Batch(NamedTuple):
 
 
 def encode_prompt(tokenizer: Any, question: str) -> list[int]:
-    """Token ids of the prompt that asks `question`, ready for generation."""
+    """Token ids of the prompt that asks `question`, ready for generation.
+
+    Raises:
+        InputError: the tokenizer's chat template does not take a lone question.
+    """
     if getattr(tokenizer, "chat_template", None):
         message = [{"role": "user", "content": question}]
-        return list(
-            tokenizer.apply_chat_template(
-                message, add_generation_prompt=True, tokenize=True, return_dict=False
+        try:
+            return list(
+                tokenizer.apply_chat_template(
+                    message, add_generation_prompt=True, tokenize=True, return_dict=False
+                )
             )
-        )
+        except (TemplateError, TypeError, ValueError) as error:
+            raise InputError(
+                "tokenizer: expected a chat template that takes one message of the user's; "
+                f"{str(error).splitlines()[0]}"
+            ) from error
     ids = tokenizer(f"Question: {question}\nAnswer:", add_special_tokens=False)["input_ids"]
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     return start + list(ids)

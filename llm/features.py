@@ -105,6 +105,8 @@ def pooled_answers(
 
     Args:
         shared: among the processes of `accelerate launch`, which all get all of them.
+    Raises:
+        InputError: a state is not finite.
     """
     base = model.base if isinstance(model, T3ForCausalLM) else model
     batches = list(length_sorted_batches(rows, batch_size))
@@ -129,6 +131,11 @@ def _pooled_batch(
         )
     hidden = found[-1]
     pooled = running_mean(hidden, batch.attention_mask.to(hidden.device)).cpu()
+    if not pooled.isfinite().all():
+        raise InputError(
+            f"model {base.config.name_or_path or type(base).__name__}: its hidden states in "
+            f"{hidden.dtype} are not finite; expected sound weights, or another precision"
+        )
     ends = [(rows[i].prompt_length - 1, len(rows[i].input_ids) - 1) for i in index]
     return [state[start:end] for state, (start, end) in zip(pooled, ends, strict=True)]
 
@@ -178,7 +185,8 @@ def cache_features(
         shard_tokens: answer tokens a shard; no more than one shard is in memory.
         progress: called with (rows done, rows in all) after each shard.
     Raises:
-        InputError: no rows, an empty prompt or answer, a cache that is damaged.
+        InputError: no rows, an empty prompt or answer, a state that is not finite, a cache that is
+            damaged.
     """
     _check_rows(rows)
     base = model.base if isinstance(model, T3ForCausalLM) else model

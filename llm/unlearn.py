@@ -18,6 +18,7 @@ from llm.head import LowRankHead
 from llm.model import T3ForCausalLM
 from llm.pairs import Pair, check_disjoint, read_pairs
 from llm.retain_budget import CANDIDATES, Candidate, choose, pair_losses
+from llm.scoring import check_fit
 from llm.tilt import T3Config
 from t3theory.exceptions import AssumptionError, InputError
 from t3theory.records import atomic_path, write_json
@@ -76,7 +77,8 @@ def unlearn(
         progress: told what comes next.
     Raises:
         InputError: no forget pairs, fewer than two retain pairs, a pair in both sets, a pair
-            longer than the base's context.
+            longer than the base's context or with tokens that the base has not, a base whose
+            states are not finite.
     """
     config = UnlearnConfig() if config is None else config
     say = progress or (lambda _: None)
@@ -160,7 +162,9 @@ def _split(retain: list[Pair], config: UnlearnConfig) -> tuple[list[Pair], list[
 
 def _encode(base: Any, tokenizer: Any, pairs: Sequence[Pair]) -> list[Encoded]:
     longest = getattr(base.config, "max_position_embeddings", None)
-    return [encode_pair(tokenizer, p.prompt, p.answer, longest) for p in pairs]
+    rows = [encode_pair(tokenizer, p.prompt, p.answer, longest) for p in pairs]
+    check_fit(base, [row.input_ids for row in rows])
+    return rows
 
 
 def _reason(config: HeadConfig, risk: float) -> str:

@@ -42,18 +42,20 @@ def generate(
     from llm.encoding import encode_prompt
     from llm.loading import load_base
     from llm.model import T3ForCausalLM
-    from llm.scoring import pad_id
+    from llm.scoring import check_fit, pad_id
 
     description, _ = adapters.load(adapter)
     model, tokenizer = load_base(base or description.base, device, dtype)
     unlearned = T3ForCausalLM.from_pretrained(adapter, base=model)
-    ids = torch.tensor([encode_prompt(tokenizer, prompt)], device=model.device)
+    asked = encode_prompt(tokenizer, prompt)
     longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is not None and ids.shape[1] >= longest:
+    if longest is not None and len(asked) >= longest:
         raise InputError(
             f"--prompt: expected fewer than the {longest} tokens of the model's context, "
-            f"got {ids.shape[1]}"
+            f"got {len(asked)}"
         )
+    check_fit(model, [asked])
+    ids = torch.tensor([asked], device=model.device)
     room = max_new_tokens if longest is None else min(max_new_tokens, longest - ids.shape[1])
     torch.manual_seed(seed)
     unlearned.generate(
@@ -61,6 +63,7 @@ def generate(
         attention_mask=torch.ones_like(ids),
         max_new_tokens=room,
         do_sample=sample,
+        num_beams=1,  # whatever the base prefers: beams cannot be streamed
         pad_token_id=pad_id(tokenizer),
         streamer=TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True),
     )

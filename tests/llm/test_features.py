@@ -142,6 +142,16 @@ def test_bad_pairs():
             cache_features(base, [Encoded([4, 5], 1), bad])
 
 
+def test_states_that_are_not_finite_name_the_model(tmp_path):
+    base = tiny_base("llama")
+    with torch.no_grad():
+        base.model.norm.weight[0] = torch.nan
+    for folder in (None, tmp_path):
+        with pytest.raises(InputError, match=r"model LlamaForCausalLM: .* torch.float32 are not"):
+            cache_features(base, pairs(2), folder)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_the_model_keeps_its_mode():
     base = tiny_base("llama").train()
     cache_features(base, pairs(2))
