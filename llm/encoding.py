@@ -4,7 +4,7 @@
     [bos] Question: …\\nAnswer:      … [eos]
 
 A tokenizer with a chat template uses it for the prompt. The answer's label tokens end
-with the end-of-sequence token, as in TOFU.
+with what ends a turn there, else with the end-of-sequence token, as in TOFU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from torch import Tensor
 
 from t3theory.exceptions import InputError
 
-__all__ = ["Batch", "Encoded", "collate", "encode_pair", "encode_prompt", "length_sorted_batches"]
+__all__ = [
+    "Batch",
+    "Encoded",
+    "collate",
+    "encode_pair",
+    "encode_prompt",
+    "length_sorted_batches",
+    "turn_end",
+]
 
 IGNORED = -100
 """The label that losses in PyTorch and transformers skip."""
@@ -48,41 +56,67 @@ def encode_prompt(tokenizer: Any, question: str) -> list[int]:
     """Token ids of the prompt that asks `question`, ready for generation.
 
     Raises:
-        InputError: the tokenizer's chat template does not take a lone question.
+        InputError: the tokenizer's chat template cannot be applied.
     """
-    if getattr(tokenizer, "chat_template", None):
-        message = [{"role": "user", "content": question}]
-        try:
-            return list(
-                tokenizer.apply_chat_template(
-                    message, add_generation_prompt=True, tokenize=True, return_dict=False
-                )
-            )
-        except (TemplateError, TypeError, ValueError) as error:
-            raise InputError(
-                "tokenizer: expected a chat template that takes one message of the user's; "
-                f"{str(error).splitlines()[0]}"
-            ) from error
+    if _has_template(tokenizer):
+        asked = _templated(tokenizer, [question], add_generation_prompt=True, return_dict=False)
+        return list(asked)
     ids = tokenizer(f"Question: {question}\nAnswer:", add_special_tokens=False)["input_ids"]
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     return start + list(ids)
 
 
+_SAID = "An answer."
+
+
+def turn_end(tokenizer: Any) -> int:
+    """The token that ends an answer: what the chat template sets there, else end-of-sequence.
+
+    Raises:
+        InputError: there is neither, or the chat template cannot be applied.
+    """
+    if _has_template(tokenizer):
+        talk = _templated(tokenizer, ["A question?", _SAID], tokenize=False)
+        _, found, after = talk.rpartition(_SAID)
+        markers = tokenizer.added_tokens_decoder  # tokens that plain text is never cut into
+        for token in tokenizer(after if found else "", add_special_tokens=False)["input_ids"]:
+            if token in markers:
+                return int(token)
+    if tokenizer.eos_token_id is None:
+        raise InputError("tokenizer: expected one with an end-of-sequence token (eos_token)")
+    return int(tokenizer.eos_token_id)
+
+
+def _has_template(tokenizer: Any) -> bool:
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def _templated(tokenizer: Any, turns: Sequence[str], **how: Any) -> Any:
+    """A message of the user's, or that and an answer, as the chat template sets them."""
+    roles, taken = ("user", "assistant"), ("one message of the user's", "a message and an answer")
+    talk = [{"role": role, "content": text} for role, text in zip(roles, turns, strict=False)]
+    try:
+        return tokenizer.apply_chat_template(talk, **how)
+    except (TemplateError, TypeError, ValueError) as error:
+        raise InputError(
+            f"tokenizer: expected a chat template that takes {taken[len(turns) - 1]}; "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+
+
 def encode_pair(
     tokenizer: Any, question: str, answer: str, max_length: int | None = None
 ) -> Encoded:
-    """The pair as one sequence, prompt, answer, end-of-sequence token.
+    """The pair as one sequence: prompt, answer, and the token that ends an answer.
 
     Raises:
-        InputError: the tokenizer has no end-of-sequence token, or the sequence is longer
-            than `max_length` tokens.
+        InputError: nothing ends an answer, the chat template cannot be applied, or the sequence
+            is longer than `max_length` tokens.
     """
-    if tokenizer.eos_token_id is None:
-        raise InputError("tokenizer: expected one with an end-of-sequence token (eos_token)")
     prompt = encode_prompt(tokenizer, question)
-    gap = "" if getattr(tokenizer, "chat_template", None) else " "
+    gap = "" if _has_template(tokenizer) else " "
     body = tokenizer(gap + answer, add_special_tokens=False)["input_ids"]
-    ids = prompt + list(body) + [tokenizer.eos_token_id]
+    ids = prompt + list(body) + [turn_end(tokenizer)]
     if max_length is not None and len(ids) > max_length:
         raise InputError(
             f"pair of {len(ids)} tokens: expected at most {max_length} (question {question[:60]!r})"

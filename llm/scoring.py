@@ -20,10 +20,18 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from llm import processes
-from llm.encoding import IGNORED, Batch, Encoded, collate, encode_prompt, length_sorted_batches
+from llm.encoding import (
+    IGNORED,
+    Batch,
+    Encoded,
+    collate,
+    encode_prompt,
+    length_sorted_batches,
+    turn_end,
+)
 from t3theory.exceptions import AssumptionError, InputError
 
-__all__ = ["RowScores", "check_fit", "greedy_answers", "pad_id", "score_rows"]
+__all__ = ["RowScores", "check_fit", "end_ids", "greedy_answers", "pad_id", "score_rows"]
 
 T = TypeVar("T")
 
@@ -56,6 +64,18 @@ def pad_id(tokenizer: Any) -> int:
         if token is not None:
             return int(token)
     raise InputError("tokenizer: expected one with an end-of-sequence token (eos_token)")
+
+
+def end_ids(model: Any, tokenizer: Any) -> list[int]:
+    """The tokens that end an answer: the chat template's, the tokenizer's and the model's own.
+
+    Raises:
+        InputError: there is none, or the chat template cannot be applied.
+    """
+    own = model.generation_config.eos_token_id
+    own = own if isinstance(own, list | tuple) else [own]
+    ends = {turn_end(tokenizer), tokenizer.eos_token_id, *own}
+    return sorted(ends - {None})
 
 
 @contextmanager
@@ -214,7 +234,7 @@ def greedy_answers(
     """The model's greedy answer to each question, in order, without special tokens, stripped.
 
     The likeliest token at every step, whatever else the model's `generation_config` asks for.
-    A row ends at its end-of-sequence token, which is not said before `min_new_tokens`, or after
+    A row ends at the first of `end_ids`, which is not said before `min_new_tokens`, or after
     `max_new_tokens`.
 
     Raises:
@@ -224,7 +244,7 @@ def greedy_answers(
     if max_new_tokens < 1:
         raise AssumptionError("max_new_tokens", "must be ≥ 1", max_new_tokens)
     _check_batch_size(batch_size)
-    pad = pad_id(tokenizer)
+    pad, ends = pad_id(tokenizer), end_ids(model, tokenizer)
     prompts = [Encoded(encode_prompt(tokenizer, q), 0) for q in questions]
     check_fit(model, [prompt.input_ids for prompt in prompts], max_new_tokens)
     batches = list(length_sorted_batches(prompts, batch_size))
@@ -235,6 +255,7 @@ def greedy_answers(
                 tokenizer,
                 [prompts[i].input_ids for i in batch],
                 pad,
+                ends,
                 (min_new_tokens, max_new_tokens),
             )
             for batch in _tracked(processes.share(batches), message)
@@ -247,6 +268,7 @@ def _generate(
     tokenizer: Any,
     prompts: Sequence[list[int]],
     pad: int,
+    ends: list[int],
     new_tokens: tuple[int, int],
 ) -> list[str]:
     ids, mask = _pad_left(prompts, pad)
@@ -257,8 +279,14 @@ def _generate(
         num_beams=1,
         min_new_tokens=new_tokens[0] or None,
         max_new_tokens=new_tokens[1],
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=ends,
         pad_token_id=pad,
     )
-    texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
-    return [text.strip() for text in texts]
+    said = [_until(row, ends) for row in output[:, ids.shape[1] :].tolist()]
+    return [text.strip() for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
+
+
+def _until(row: list[int], ends: list[int]) -> list[int]:
+    """The tokens before the first end: not every marker of a turn is one that decoding skips."""
+    first = next((i for i, token in enumerate(row) if token in ends), len(row))
+    return row[:first]

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from llm.scoring import end_ids
 from llm.tofu.data import TofuData
 from t3theory.exceptions import InputError
 from t3theory.records import config_hash, source_hash, write_json
@@ -74,7 +75,7 @@ def evaluation_key(
         model_hash(model),
         written,
         getattr(tokenizer, "chat_template", None),
-        [tokenizer.bos_token_id, tokenizer.eos_token_id],
+        [tokenizer.bos_token_id, *end_ids(model, tokenizer)],
         data.content_hash,
         retain,
         max_new_tokens,

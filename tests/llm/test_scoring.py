@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from transformers import GenerationConfig
 
 from llm.encoding import Encoded, encode_pair, encode_prompt
-from llm.scoring import greedy_answers, pad_id, score_rows
+from llm.scoring import end_ids, greedy_answers, pad_id, score_rows
 from llm.tofu.data import TofuData
 from t3theory.exceptions import AssumptionError, InputError
 
@@ -155,6 +156,22 @@ def test_answers_stop_at_the_end_token(tiny_llama: Any, tiny_tokenizer: Any) -> 
     greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=50)
     greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=4, min_new_tokens=4)
     assert lengths == [1, 4]
+
+
+def test_answers_stop_where_the_models_own_do(tiny_llama: Any, tiny_tokenizer: Any) -> None:
+    """Chat models end a turn with another token than a text: in their settings or their template."""
+    ids = torch.tensor([encode_prompt(tiny_tokenizer, "Who?")])
+    said = tiny_llama.generate(ids, max_new_tokens=12, do_sample=False)[0, ids.shape[1] :].tolist()
+    stop = next(i for i in range(2, 12) if said[i] not in said[:i])
+    tiny_llama.generation_config.eos_token_id = [1, said[stop]]
+    (answer,) = greedy_answers(tiny_llama, tiny_tokenizer, ["Who?"], max_new_tokens=12)
+    assert answer == tiny_tokenizer.decode(said[:stop]).strip()
+    assert end_ids(tiny_llama, tiny_tokenizer) == sorted({1, said[stop]})
+    chatting = copy.deepcopy(tiny_tokenizer)
+    chatting.chat_template = "{% for m in messages %}{{ m.content }}<pad>{% endfor %}"
+    assert end_ids(tiny_llama, chatting) == sorted({1, 2, said[stop]})
+    tiny_llama.generation_config.eos_token_id = None
+    assert end_ids(tiny_llama, tiny_tokenizer) == [1]
 
 
 def test_wrong_arguments(tiny_llama: Any, tiny_tokenizer: Any, rows: list[Encoded]) -> None:
