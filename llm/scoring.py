@@ -31,7 +31,7 @@ from llm.encoding import (
 )
 from t3theory.exceptions import AssumptionError, InputError
 
-__all__ = ["RowScores", "check_fit", "end_ids", "greedy_answers", "pad_id", "score_rows"]
+__all__ = ["RowScores", "check_fit", "end_ids", "greedy_answers", "pad_id", "plainly", "score_rows"]
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ def _evaluating(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _plainly(model: Any) -> Iterator[None]:
+def plainly(model: Any) -> Iterator[None]:
     """`generate` without the model's own preferences (repetition_penalty, suppress_tokens, …).
 
     transformers takes them for whatever a call leaves open, even beside a configuration of the
@@ -248,7 +248,7 @@ def greedy_answers(
     prompts = [Encoded(encode_prompt(tokenizer, q), 0) for q in questions]
     check_fit(model, [prompt.input_ids for prompt in prompts], max_new_tokens)
     batches = list(length_sorted_batches(prompts, batch_size))
-    with _evaluating(model), _plainly(model):
+    with _evaluating(model), plainly(model):
         parts = [
             _generate(
                 model,

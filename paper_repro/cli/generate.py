@@ -25,7 +25,8 @@ def generate(
         prompt: the question.
         base: folder or Hub name of the base model; default the one the adapter names.
         max_new_tokens: at most so many.
-        sample: draw tokens instead of taking the likeliest.
+        sample: draw tokens from the unlearned law instead of taking the likeliest; what the base's
+            own settings say of sampling (temperature, top-k, …) is left aside.
         seed: of the draws.
         device: cpu, cuda, …; default cuda where there is one.
         dtype: of the base (auto, float32, bfloat16, float16).
@@ -42,7 +43,7 @@ def generate(
     from llm.encoding import encode_prompt
     from llm.loading import load_base
     from llm.model import T3ForCausalLM
-    from llm.scoring import check_fit, pad_id
+    from llm.scoring import check_fit, end_ids, pad_id, plainly
 
     description, _ = adapters.load(adapter)
     model, tokenizer = load_base(base or description.base, device, dtype)
@@ -57,14 +58,19 @@ def generate(
     check_fit(model, [asked])
     ids = torch.tensor([asked], device=model.device)
     room = max_new_tokens if longest is None else min(max_new_tokens, longest - ids.shape[1])
+    # Left open, transformers keeps the 50 likeliest.
+    whole = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} if sample else {}
+    ends = end_ids(unlearned, tokenizer)
     torch.manual_seed(seed)
-    unlearned.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=room,
-        do_sample=sample,
-        num_beams=1,  # whatever the base prefers: beams cannot be streamed
-        pad_token_id=pad_id(tokenizer),
-        streamer=TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True),
-    )
+    with plainly(unlearned):
+        unlearned.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=room,
+            do_sample=sample,
+            eos_token_id=ends,
+            pad_token_id=pad_id(tokenizer),
+            streamer=TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True),
+            **whole,
+        )
     sys.stdout.flush()

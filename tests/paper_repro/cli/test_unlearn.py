@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from full_disks import full_disk
@@ -74,6 +75,33 @@ def test_temperature_and_gate_can_be_given(place):
         assert {c["config"]["temperature"] for c in tried} == kept
 
 
+def test_draws_are_from_the_unlearned_law(place, tmp_path, monkeypatch):
+    """Whatever the base's own settings say: its temperature would undo T, top-k cut the law."""
+    import torch
+    from transformers import GenerationConfig
+
+    from llm.model import T3ForCausalLM
+
+    assert main(words(place)) == 0
+    base = shutil.copytree(place / "model", tmp_path / "model")
+    GenerationConfig(
+        do_sample=True, temperature=0.2, top_p=0.9, min_p=0.1, num_beams=2, repetition_penalty=5.0
+    ).save_pretrained(base)
+    drawn, multinomial = [], torch.multinomial
+    monkeypatch.setattr(
+        torch,
+        "multinomial",
+        lambda p, *how, **more: drawn.append(p) or multinomial(p, *how, **more),
+    )
+    ask = ["generate", "--adapter", str(place / "adapter"), "--base", str(base), "--device", "cpu"]
+    assert main([*ask, "--prompt", "Who?", "--max-new-tokens", "1", "--sample"]) == 0
+    model = T3ForCausalLM.from_pretrained(place / "adapter")
+    ids = torch.tensor([encode_prompt(byte_tokenizer(), "Who?")])
+    with torch.no_grad():
+        law = model(ids).logits[:, -1].softmax(-1)
+    torch.testing.assert_close(drawn[0], law)
+
+
 def test_wrong_input_is_one_line_before_the_model_loads(place, tmp_path, capsys, monkeypatch):
     import llm.loading
 
@@ -128,8 +156,6 @@ def one_error(capsys):
 
 def test_damaged_and_foreign_models(place, tmp_path, capsys):
     """No output matrix, a shard cut short, a head for another base: one line each."""
-    import shutil
-
     from transformers import AutoModel
 
     headless, short = tmp_path / "headless", tmp_path / "short"
