@@ -4,7 +4,8 @@
     [bos] Question: …\\nAnswer:      … [eos]
 
 A tokenizer with a chat template uses it for the prompt. The answer's label tokens end
-with what ends a turn there, else with the end-of-sequence token, as in TOFU.
+with what ends a turn there, else with the end-of-sequence token, as in TOFU. A raw pair is
+a text as it stands, [bos] prompt completion, with no words or tokens of ours.
 """
 
 from __future__ import annotations
@@ -52,18 +53,31 @@ class Batch(NamedTuple):
         return Batch(*(t.to(device) for t in self))
 
 
-def encode_prompt(tokenizer: Any, question: str) -> list[int]:
+def encode_prompt(tokenizer: Any, question: str, raw: bool = False) -> list[int]:
     """Token ids of the prompt that asks `question`, ready for generation.
 
+    Args:
+        raw: the prompt is the text itself.
     Raises:
-        InputError: the tokenizer's chat template cannot be applied.
+        InputError: the tokenizer's chat template cannot be applied, or there is not one token.
     """
+    if raw:
+        return _plain(tokenizer, question)
     if _has_template(tokenizer):
         asked = _templated(tokenizer, [question], add_generation_prompt=True, return_dict=False)
         return list(asked)
-    ids = tokenizer(f"Question: {question}\nAnswer:", add_special_tokens=False)["input_ids"]
+    return _plain(tokenizer, f"Question: {question}\nAnswer:")
+
+
+def _plain(tokenizer: Any, text: str) -> list[int]:
+    """The text's tokens after the beginning-of-sequence token, if there is one."""
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    return start + list(ids)
+    ids = start + list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    if not ids:
+        raise InputError(
+            "prompt: expected a text, as the tokenizer begins with no token of its own"
+        )
+    return ids
 
 
 _SAID = "An answer."
@@ -105,23 +119,41 @@ def _templated(tokenizer: Any, turns: Sequence[str], **how: Any) -> Any:
 
 
 def encode_pair(
-    tokenizer: Any, question: str, answer: str, max_length: int | None = None
+    tokenizer: Any,
+    question: str,
+    answer: str,
+    raw: bool = False,
+    max_length: int | None = None,
 ) -> Encoded:
     """The pair as one sequence: prompt, answer, and the token that ends an answer.
 
+    Args:
+        raw: the sequence is the text of both and nothing else. A token that stands in both
+            belongs to the answer.
     Raises:
         InputError: nothing ends an answer, the chat template cannot be applied, or the sequence
             is longer than `max_length` tokens.
     """
-    prompt = encode_prompt(tokenizer, question)
-    gap = "" if _has_template(tokenizer) else " "
-    body = tokenizer(gap + answer, add_special_tokens=False)["input_ids"]
-    ids = prompt + list(body) + [turn_end(tokenizer)]
+    prompt = encode_prompt(tokenizer, question, raw)
+    if raw:
+        ids = _plain(tokenizer, question + answer)
+        prompt = prompt[: _common(prompt, ids)]
+    else:
+        gap = "" if _has_template(tokenizer) else " "
+        body = tokenizer(gap + answer, add_special_tokens=False)["input_ids"]
+        ids = prompt + list(body) + [turn_end(tokenizer)]
     if max_length is not None and len(ids) > max_length:
         raise InputError(
             f"pair of {len(ids)} tokens: expected at most {max_length} (question {question[:60]!r})"
         )
     return Encoded(ids, len(prompt))
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """The length of the common beginning."""
+    return next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
 
 
 def collate(rows: Sequence[Encoded], pad_id: int) -> Batch:

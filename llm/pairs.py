@@ -15,14 +15,15 @@ FIELDS = (("question", "answer"), ("prompt", "completion"))
 
 
 class Pair(NamedTuple):
-    """What is asked and what is answered."""
+    """What is asked and what is answered; or, `raw`, a text and how it goes on."""
 
     prompt: str
     answer: str
+    raw: bool = False
 
 
 def read_pairs(path: str | Path) -> list[Pair]:
-    """The pairs of a JSON Lines file: "question" and "answer", or "prompt" and "completion".
+    """The pairs of a JSON Lines file: "question" and "answer", or "prompt" and "completion" (raw).
 
     Raises:
         InputError: the file is missing or empty, or a line is not such a pair; names the line.
@@ -36,7 +37,7 @@ def read_pairs(path: str | Path) -> list[Pair]:
 def _pair(row: object, place: str) -> Pair:
     for names in FIELDS:
         if isinstance(row, dict) and all(isinstance(row.get(name), str) for name in names):
-            pair = Pair(row[names[0]], row[names[1]])
+            pair = Pair(row[names[0]], row[names[1]], names == FIELDS[1])
             if not pair.answer.strip():
                 raise InputError(f"{place}: {names[1]!r} is empty, expected an answer")
             return pair

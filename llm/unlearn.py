@@ -162,7 +162,7 @@ def _split(retain: list[Pair], config: UnlearnConfig) -> tuple[list[Pair], list[
 
 def _encode(base: Any, tokenizer: Any, pairs: Sequence[Pair]) -> list[Encoded]:
     longest = getattr(base.config, "max_position_embeddings", None)
-    rows = [encode_pair(tokenizer, p.prompt, p.answer, longest) for p in pairs]
+    rows = [encode_pair(tokenizer, *p, max_length=longest) for p in pairs]
     check_fit(base, [row.input_ids for row in rows])
     return rows
 

@@ -13,6 +13,7 @@ def generate(
     prompt: str,
     base: str | None = None,
     max_new_tokens: int = 128,
+    raw: bool = False,
     sample: bool = False,
     seed: int = 0,
     device: str | None = None,
@@ -22,9 +23,10 @@ def generate(
 
     Args:
         adapter: a folder that `t3 unlearn` wrote.
-        prompt: the question.
+        prompt: the question, set in the tokenizer's chat template if it has one.
         base: folder or Hub name of the base model; default the one the adapter names.
         max_new_tokens: at most so many.
+        raw: go on with the prompt as it stands, as for pairs of "prompt" and "completion".
         sample: draw tokens from the unlearned law instead of taking the likeliest; what the base's
             own settings say of sampling (temperature, top-k, …) is left aside.
         seed: of the draws.
@@ -48,7 +50,7 @@ def generate(
     description, _ = adapters.load(adapter)
     model, tokenizer = load_base(base or description.base, device, dtype)
     unlearned = T3ForCausalLM.from_pretrained(adapter, base=model)
-    asked = encode_prompt(tokenizer, prompt)
+    asked = encode_prompt(tokenizer, prompt, raw)
     longest = getattr(model.config, "max_position_embeddings", None)
     if longest is not None and len(asked) >= longest:
         raise InputError(

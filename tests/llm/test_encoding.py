@@ -6,6 +6,7 @@ import pytest
 from tiny_tokenizers import byte_tokenizer
 
 from llm.encoding import encode_pair, encode_prompt, turn_end
+from llm.tofu.data import load_tofu
 from t3theory.exceptions import InputError
 
 # The forms that chat models come in: a marker of the turn, a line after it, the end of sequence.
@@ -48,3 +49,30 @@ def test_a_template_that_takes_no_answer_is_one_line():
     assert tokenizer.decode(encode_prompt(tokenizer, "Who?")) == "Q:"
     with pytest.raises(InputError, match="a chat template that takes a message and an answer; can"):
         encode_pair(tokenizer, "Who?", "Ada.")
+
+
+@pytest.mark.parametrize("template", [None, ASKED])
+def test_a_raw_pair_is_its_text(template):
+    tokenizer = chatting("", template=template) if template else byte_tokenizer()
+    pair = encode_pair(tokenizer, "The quick brown f", "ox jumps", raw=True)
+    assert tokenizer.decode(pair.input_ids) == "<s>The quick brown fox jumps"
+    assert tokenizer.decode(pair.input_ids[pair.prompt_length :]) == "ox jumps"
+    prompt = encode_prompt(tokenizer, "The quick brown f", raw=True)
+    assert prompt == pair.input_ids[: pair.prompt_length]
+    tokenizer.bos_token = None
+    with pytest.raises(InputError, match="prompt: expected a text"):
+        encode_pair(tokenizer, "", "ox", raw=True)
+
+
+def test_a_token_across_the_border_belongs_to_the_completion(tiny_tokenizer):
+    """A text is cut into tokens as the base met it, not at the border between the two fields."""
+    text = " ".join(row["answer"] for row in load_tofu("mini", forget_authors=1).forget[:3])
+    whole = tiny_tokenizer(text, add_special_tokens=False)["input_ids"]
+    across = 0
+    for place in range(1, len(text) - 1, 7):
+        ids, start = encode_pair(tiny_tokenizer, text[:place], text[place:], raw=True)
+        assert ids == [tiny_tokenizer.bos_token_id, *whole]
+        before = tiny_tokenizer.decode(ids[1:start])
+        assert text[:place].startswith(before)
+        across += before != text[:place]
+    assert across

@@ -141,7 +141,7 @@ def test_too_little_and_too_much(memorised, tiny_tokenizer):
 def test_files_of_pairs(tmp_path):
     file = tmp_path / "p.jsonl"
     file.write_text('{"question": "a", "answer": "b"}\n\n{"prompt": "c", "completion": "d"}\n')
-    assert read_pairs(file) == [Pair("a", "b"), Pair("c", "d")]
+    assert read_pairs(file) == [Pair("a", "b"), Pair("c", "d", raw=True)]
     for content, message in (
         ("", "at least one pair"),
         ('{"question": "a", "answer": "b"}\n{"question": "a', r"p.jsonl:2: expected one JSON"),

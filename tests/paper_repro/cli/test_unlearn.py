@@ -6,11 +6,14 @@ import json
 import shutil
 
 import pytest
+import torch
 from full_disks import full_disk
 from tiny_bases import tiny_base
 from tiny_tokenizers import byte_tokenizer
+from transformers import GenerationConfig
 
 from llm.encoding import encode_prompt
+from llm.model import T3ForCausalLM
 from paper_repro.cli import main
 
 FORGET = [{"question": f"Who wrote book {i}?", "answer": f"Author {i}."} for i in range(4)]
@@ -58,6 +61,13 @@ def test_unlearn_then_generate(place, capsys):
     assert main([*ask, "--max-new-tokens", "8", "--device", "cpu"]) == 0
     assert capsys.readouterr().out == first
     assert main([*ask, "--max-new-tokens", "8", "--device", "cpu", "--sample"]) == 0
+    capsys.readouterr()
+    assert main([*ask, "--max-new-tokens", "8", "--device", "cpu", "--raw"]) == 0
+    ids = torch.tensor([[0, *byte_tokenizer()("Who wrote book 1?")["input_ids"]]])
+    model = T3ForCausalLM.from_pretrained(place / "adapter")
+    said = model.generate(ids, max_new_tokens=8, do_sample=False)[0, ids.shape[1] :]
+    text = byte_tokenizer().decode(said, skip_special_tokens=True)
+    assert capsys.readouterr().out.strip() == text.strip()
 
 
 def test_temperature_and_gate_can_be_given(place):
@@ -77,11 +87,6 @@ def test_temperature_and_gate_can_be_given(place):
 
 def test_draws_are_from_the_unlearned_law(place, tmp_path, monkeypatch):
     """Whatever the base's own settings say: its temperature would undo T, top-k cut the law."""
-    import torch
-    from transformers import GenerationConfig
-
-    from llm.model import T3ForCausalLM
-
     assert main(words(place)) == 0
     base = shutil.copytree(place / "model", tmp_path / "model")
     GenerationConfig(
