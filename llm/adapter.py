@@ -72,8 +72,9 @@ def save(
 def _description(
     base: PreTrainedModel, head: LowRankHead, config: T3Config, head_hash: str
 ) -> dict[str, Any]:
+    name = base.config.name_or_path or base.name_or_path
     return {
-        "base": base.config.name_or_path or base.name_or_path,
+        "base": str(Path(name).resolve()) if name and Path(name).is_dir() else name,
         "head": {
             "hidden_size": head.hidden_size,
             "rank": head.rank,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
@@ -13,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from llm import processes
 from t3theory.exceptions import InputError
 
-__all__ = ["load_base", "load_causal_lm"]
+__all__ = ["load_base", "load_causal_lm", "named_base"]
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -36,6 +37,28 @@ def _one_line(name: str) -> Iterator[None]:
         ) from error
     finally:
         hub.setLevel(level)
+
+
+@contextmanager
+def named_base(adapter: str | Path, named: str, given: object = None) -> Iterator[str]:
+    """The name to load an adapter's base by: the one given, else the one that the adapter names.
+
+    Raises:
+        InputError: there is none; or what was raised inside, with where the name came from.
+    """
+    if given is not None:
+        yield str(given)
+        return
+    if not named:
+        raise InputError(f"{adapter}: names no base model, expected one as base= (--base)")
+    try:
+        yield named
+    except InputError as error:
+        if repr(named) not in str(error):  # not about the name
+            raise
+        raise InputError(
+            f"{adapter}: its base is not where it says, expected its place as base= (--base); {error}"
+        ) from error
 
 
 def load_causal_lm(name: str, **how: Any) -> Any:

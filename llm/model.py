@@ -24,7 +24,7 @@ from llm.bases import check_sizes, device_of
 from llm.cache_layer import CACHE, can_follow, pooled_layer, prefix_sums
 from llm.head import LowRankHead
 from llm.hidden import final_hidden, listen
-from llm.loading import load_causal_lm
+from llm.loading import load_causal_lm, named_base
 from llm.tilt import T3Config, tilt
 from t3theory.exceptions import InputError
 
@@ -252,10 +252,8 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         """
         description, head = adapter.load(Path(folder))
         if not isinstance(base, PreTrainedModel):
-            if not (base or description.base):
-                raise InputError(f"{folder}: names no base model, expected one to be given")
-            name = str(description.base if base is None else base)
-            base = cast(PreTrainedModel, load_causal_lm(name, **kwargs))
+            with named_base(folder, description.base, base) as name:
+                base = cast(PreTrainedModel, load_causal_lm(name, **kwargs))
         if check_base:
             adapter.check_base(base, head, description, folder)
         return cls(base, head, description.t3).eval()

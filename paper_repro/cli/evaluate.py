@@ -85,13 +85,14 @@ def evaluate(
 def _load(adapter: str | None, model: str | None) -> tuple[Any, Any]:
     """The model, on a GPU if there is one, and its tokenizer."""
     from llm import adapter as adapters
-    from llm.loading import load_base
+    from llm.loading import load_base, named_base
     from llm.model import T3ForCausalLM
 
     if adapter is None:
         return load_base(str(model))
     description, _ = adapters.load(Path(adapter))
-    base, tokenizer = load_base(model or description.base)
+    with named_base(adapter, description.base, model) as name:
+        base, tokenizer = load_base(name)
     return T3ForCausalLM.from_pretrained(adapter, base), tokenizer
 
 

@@ -43,12 +43,13 @@ def generate(
 
     from llm import adapter as adapters
     from llm.encoding import encode_prompt
-    from llm.loading import load_base
+    from llm.loading import load_base, named_base
     from llm.model import T3ForCausalLM
     from llm.scoring import check_fit, end_ids, pad_id, plainly
 
     description, _ = adapters.load(adapter)
-    model, tokenizer = load_base(base or description.base, device, dtype)
+    with named_base(adapter, description.base, base) as name:
+        model, tokenizer = load_base(name, device, dtype)
     unlearned = T3ForCausalLM.from_pretrained(adapter, base=model)
     asked = encode_prompt(tokenizer, prompt, raw)
     longest = getattr(model.config, "max_position_embeddings", None)

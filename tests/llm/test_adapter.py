@@ -193,6 +193,23 @@ def test_bases_without_output_matrix_or_cut_short(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_a_base_in_a_folder_is_found_from_anywhere(tmp_path, monkeypatch):
+    tiny_base("llama").save_pretrained(tmp_path / "base")
+    monkeypatch.chdir(tmp_path)
+    T3ForCausalLM(load_causal_lm("./base"), sharp_head()).save_pretrained("a")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert T3ForCausalLM.from_pretrained("../a") is not None
+    (tmp_path / "base").rename(tmp_path / "moved")
+    with pytest.raises(
+        InputError, match=r"^\.\./a: its base is not where .*base= \(--base\); model"
+    ):
+        T3ForCausalLM.from_pretrained("../a")
+    with pytest.raises(InputError, match=r"^model '\.\./base'"):
+        T3ForCausalLM.from_pretrained("../a", base="../base")
+    assert T3ForCausalLM.from_pretrained("../a", base="../moved") is not None
+
+
 def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     model = T3ForCausalLM(tiny_base("llama"), sharp_head())
     with full_disk(200), pytest.raises(InputError, match="cannot be written"):

@@ -183,6 +183,23 @@ def test_damaged_and_foreign_models(place, tmp_path, capsys):
         assert message in one_error(capsys)
 
 
+def test_an_adapter_whose_base_is_gone(place, tmp_path, capsys):
+    model = shutil.copytree(place / "model", tmp_path / "model")
+    out = tmp_path / "adapter"
+    assert main(words(place, model=model, out=out)) == 0
+    model.rename(tmp_path / "moved")
+    ask = ["generate", "--adapter", str(out), "--prompt", "Who?", "--max-new-tokens", "1"]
+    assert main(ask) == 2
+    assert f"{out}: its base is not where it says" in one_error(capsys)
+    assert main([*ask, "--base", str(tmp_path / "moved")]) == 0
+    settings = json.loads((out / "t3_config.json").read_text())
+    (out / "t3_config.json").write_text(json.dumps(settings | {"base": ""}))
+    assert main(ask) == 2
+    assert f"{out}: names no base model, expected one as base= (--base)" in one_error(capsys)
+    assert main([*ask, "--dtype", "int3", "--base", "."]) == 2
+    assert one_error(capsys).startswith("t3: dtype 'int3'")
+
+
 def test_a_full_disk_and_a_cache_cut_short(place, tmp_path, capsys):
     out, cache = tmp_path / "adapter", tmp_path / "cache"
     with full_disk(500):
