@@ -118,7 +118,7 @@ _STATEMENTS = (
         "FE_T ≤ FB_T + [γ^{1/T−1} ‖p_f‖_∞^{1/T} Δ + E_{P_f}[p̂^(T)] D_N] / N* with "
         "|N̂−N*| ≤ D_N ≤ μ(P>0)^{1−1/T} (δ/2)^{1/max(2,T)}; centred, FE_T ≤ FB_T + "
         "max_{0≤m≤M} [√(2φ(m)δ) + δ max(w+mv)] / N̂; and FE_T ≤ ‖p_f‖_∞ √(2RE_T).",
-        ("t3theory.bounds.tempered.forget_bounds", "t3theory.bounds.tempered.centred_gap"),
+        ("t3theory.bounds.tempered.forget_bounds", "t3theory.bounds.tempered.log_centred_gap"),
         (
             _FORMULAS,
             _SPIKE,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 from collections.abc import Callable
 
 from t3theory._xp import log_sigmoid, namespace, xlogy
 from t3theory.bounds.bound import Bound
-from t3theory.bounds.pinsker import exp_or_inf, kl_inverse
+from t3theory.bounds.pinsker import exp_or_inf, kl_inverse, log_sum
 from t3theory.bounds.terms import Terms
 from t3theory.classifier import bayes_log_odds
 
@@ -66,7 +67,7 @@ class Leakage:
         seen = mixture.forget > 0
         self.gamma, self.risk, self.sup = terms.gamma, terms.excess_risk, terms.forget_sup
         self.prior = min(terms.forget_mean(log_sigmoid(odds)), 1.0)
-        self.prior_sup = math.exp(float(xp.max(xp.where(seen, log_sigmoid(odds), none))))
+        self.prior_sup = exp_or_inf(float(xp.max(xp.where(seen, log_sigmoid(odds), none))))
         self.log_top = float(xp.max(xp.where(seen, mixture.log_density, none))) / terms.temperature
         least = xp.min(xp.where(seen, mixture.log_retain_density, -none))
         self.retain_floor = math.exp(float(least))
@@ -82,18 +83,20 @@ class Leakage:
 
     def split(self, share: float) -> tuple[float, float]:
         """(b, δ₂) where only a share θ of the forget data is raised: ā ≤ min(max f*, ā/θ)."""
+        if self.gamma * share < sys.float_info.min:  # float64 has no cost for it: b ≤ 1, δ₂ ≤ δ
+            return 1.0, self.risk
         prior = self.prior if share == 1 else min(self.prior_sup, self.prior / share)
         return worst_leak(prior, self.gamma * share, self.retained, self.risk)
 
     def leak(self, share: float = 1.0) -> float:
         """A bound on E_{P_f}[p̂] over forget data of P_f-mass at most `share`, increasing in it."""
         b, rest = self.split(share)
-        if share * b == 0:
+        if b == 0:
             return 0.0
-        log_leak = self.log_top + math.log(share * b)
+        log_leak = self.log_top + math.log(share) + math.log(b)
         others = self.log_kept - rest / self.retained if self.retained > 0 else -math.inf
-        # L/(L/h + K) with K/L in logarithms, where either may overflow
-        return 1 / (1 / self.sup + exp_or_inf(others - log_leak))
+        # L/(L/h + K) in logarithms, as any of the three may overflow
+        return exp_or_inf(log_leak - log_sum(log_leak - math.log(self.sup), others))
 
 
 def _largest(function: Callable[[float], float], slope: float) -> float:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 from t3theory._checks import nonnegative, number, probability
 from t3theory._xp import Array, logsumexp, namespace, require
@@ -13,7 +14,14 @@ from t3theory.classifier import bayes_log_odds
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
-__all__ = ["exp_or_inf", "gap_bound", "kl_inverse", "local_pinsker", "weighted_gap_bound"]
+__all__ = [
+    "exp_or_inf",
+    "gap_bound",
+    "kl_inverse",
+    "local_pinsker",
+    "log_sum",
+    "weighted_gap_bound",
+]
 
 
 def local_pinsker(a: float, k: float) -> float:
@@ -84,6 +92,8 @@ def kl_inverse(a: float, k: float, upper: bool = True) -> float:
     (0.095163, 0.400992)
     """
     a, k = probability("a", a), number("k", k, "must be ≥ 0", lambda x: x >= 0)
+    if k == 0:
+        return a
     # 1 − a beside a: formed from each other by the callee, the smaller would lose its digits.
     if upper:
         if a == 0:
@@ -140,5 +150,13 @@ def _part(p: float, q: float) -> float:
 
 
 def exp_or_inf(x: float) -> float:
-    """exp(x), inf where it overflows."""
-    return math.exp(x) if x < 709 else math.inf
+    """exp(x), from above where float64 cannot hold it: inf, or the least normal number."""
+    if x == -math.inf:
+        return 0.0
+    return max(math.exp(x), sys.float_info.min) if x < 709 else math.inf
+
+
+def log_sum(x: float, y: float) -> float:
+    """log(e^x + e^y), −inf where both are."""
+    high, low = max(x, y), min(x, y)
+    return high + math.log1p(math.exp(low - high)) if low > -math.inf else high

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from t3theory._xp import log_sigmoid, logsumexp, namespace
 from t3theory.bounds.bound import Bound
@@ -11,6 +12,10 @@ from t3theory.bounds.terms import Terms
 from t3theory.classifier import bayes_log_odds
 
 __all__ = ["forget_bounds", "retain_bounds", "retain_weight_bound", "tempered_sup"]
+
+# Of four sums of exponentials, each at most 1 and its logarithm a sum of numbers of size 700: 1e-12
+# of each, four to eight times over.
+_LOST = 1e-11
 
 
 def tempered_sup(forget_sup: float, gamma: float, temperature: float) -> float:
@@ -57,10 +62,10 @@ def forget_bounds(terms: Terms) -> tuple[Bound, ...]:
     found.append(bound("a priori", sup * terms.gap, mass, terms.holder_gap, floor))
     leak = min(sup * terms.gap, _forget_gap(terms))
     found.append(bound("weighted", leak, mass, terms.normaliser_gap, floor))
-    spread = centred_gap(terms)
-    value = terms.forget_bias + spread / floor if floor > 0 else math.inf
-    parts = named | {"centred_gap": spread, "normaliser": floor}
-    found.append(Bound("G", "forget_error", "upper", value, parts, "centred"))
+    spread = log_centred_gap(terms)
+    over = exp_or_inf(spread - math.log(floor)) if floor > 0 else math.inf
+    parts = named | {"centred_gap": exp_or_inf(spread), "normaliser": floor}
+    found.append(Bound("G", "forget_error", "upper", terms.forget_bias + over, parts, "centred"))
     if terms.temperature > 1:
         found.append(_through_retain_error(terms))
     return tuple(found)
@@ -74,55 +79,60 @@ def _through_retain_error(terms: Terms) -> Bound:
     return Bound("G", "forget_error", "upper", value, named, "through H")
 
 
-def centred_gap(terms: Terms) -> float:
-    """E_{P_f}|p^{1/T}(f−f*) − p*(N̂−N*)| ≤ max_m [√(2φ(m)δ) + δ max(w + m v)], 0 ≤ m ≤ M.
+def log_centred_gap(terms: Terms) -> float:
+    """log E_{P_f}|p^{1/T}(f−f*) − p*(N̂−N*)| ≤ log max_m [√(2φ(m)δ) + δ max(w + m v)], 0 ≤ m ≤ M.
 
     φ(m) = A − 2m(K − ρ(M−m)) + m²C, with w = p_f p^{1/T−1}, v = p^{1/T−1}, M = E_{P_f}[p*^(T)];
     A, K, C = E_P[(w², wv, v²) f*(1−f*)] and ρ = N* max_{P_f>0} v(1−f*).
     """
     mixture = terms.mixture
     if terms.excess_risk == 0:
-        return 0.0
+        return -math.inf
     xp = namespace(mixture.retain)
     none = xp.full_like(mixture.retain, -xp.inf)
     odds, forget = bayes_log_odds(mixture), mixture.forget > 0
-    log_v = xp.where(mixture.probabilities > 0, terms.log_flattening, none)
+    log_mass = math.log(terms.oracle_on_forget) if terms.oracle_on_forget > 0 else -math.inf
+    log_risk = math.log(terms.excess_risk)
+    # with v in units of 1/M, so that m runs over [0, 1]
+    log_v = log_mass + xp.where(mixture.log_density > -xp.inf, terms.log_flattening, none)
     log_w = xp.where(forget, mixture.log_forget_density + terms.log_flattening, none)
     log_variance = mixture.log_probabilities + log_sigmoid(odds) + log_sigmoid(-odds)
-    # all in units of the largest w, so that no square overflows
-    log_top = float(xp.max(log_w))
-    log_w, log_u = log_w - log_top, log_v - log_top
     moments = [
-        exp_or_inf(float(logsumexp(log_variance + x)))
-        for x in (log_w + log_w, log_w + log_u, log_u + log_u)
+        float(logsumexp(log_variance + x)) for x in (log_w + log_w, log_w + log_v, log_v + log_v)
     ]
-    log_rise = xp.where(forget, log_v + log_sigmoid(-odds), none)
-    rise = exp_or_inf(terms.log_oracle_normaliser + float(xp.max(log_rise)) - 2 * log_top)
-    top = exp_or_inf(float(xp.max(log_u)))
-    spread = _over_means((*moments, rise), top, terms.oracle_on_forget, terms.excess_risk)
-    return exp_or_inf(log_top + math.log(spread))
+    rise = float(xp.max(xp.where(forget, log_v + log_sigmoid(-odds), none)))
+    moments.append(log_mass + terms.log_oracle_normaliser + rise)
+    unit = max(moments)
+    parts = (
+        (math.log(2) + log_risk + unit) / 2,
+        log_risk + float(xp.max(log_w)),
+        log_risk + float(xp.max(log_v)),
+    )
+    top = max(parts)
+    if math.isinf(top):
+        return math.inf
+    # each in units of the largest of its kind: nothing overflows, and what is lost is below rounding
+    shares = [math.exp(x - unit) if unit > -math.inf else 0.0 for x in moments]
+    return top + math.log(_over_means(shares, [math.exp(x - top) for x in parts]))
 
 
-def _over_means(
-    moments: tuple[float, ...], top: float, mass: float, excess_risk: float, cells: int = 32
-) -> float:
-    """An upper bound on max_{0≤m≤M} √(2φ(m)δ) + δ(1 + m max v), cell by cell.
+def _over_means(moments: Sequence[float], parts: Sequence[float], cells: int = 32) -> float:
+    """An upper bound on max_{0≤m≤1} a√φ(m) + b + cm, cell by cell, for moments of at most 1.
 
-    On each cell the first part is bounded by its largest value there (φ is a parabola) and the
-    second by its value at the right end.
+    On each cell the root is bounded by its largest value there (φ is a parabola) and the rest
+    by its value at the right end. φ ≥ 0 may cancel: what float64 loses of it is added.
     """
     square, cross, other, rise = moments
-    if not all(map(math.isfinite, (*moments, top * mass, rise * mass * mass, other * mass * mass))):
-        return math.inf
-    curve, slope = other - 2 * rise, -2 * (cross - rise * mass)
+    root, constant, growth = parts
+    curve, slope = other - 2 * rise, -2 * (cross - rise)
     best = 0.0
     for i in range(cells):
-        low, high = mass * i / cells, mass * (i + 1) / cells
+        low, high = i / cells, (i + 1) / cells
         points = [low, high]
         if curve < 0:
             points.append(min(max(-slope / (2 * curve), low), high))
-        second = max(square + slope * m + curve * m * m for m in points)
-        best = max(best, math.sqrt(2 * second * excess_risk) + excess_risk * (1 + high * top))
+        largest = max(square + slope * m + curve * m * m for m in points) + _LOST
+        best = max(best, root * math.sqrt(largest) + constant + high * growth)
     return best
 
 
@@ -185,7 +195,8 @@ def retain_weight_bound(terms: Terms) -> float:
     log_first = terms.log_flattening - terms.log_oracle_normaliser
     log_second = -math.log1p(-terms.gamma)
     # |e^a − e^b| = e^max(a,b) (1 − e^{−|a−b|}), so that a weight near 0 keeps its digits.
-    first = xp.where(mixture.probabilities > 0, log_first, xp.full_like(log_first, log_second))
+    seen = mixture.log_density > -xp.inf
+    first = xp.where(seen, log_first, xp.full_like(log_first, log_second))
     distance = xp.abs(first - log_second)
     small = -xp.expm1(-distance)
     zero = small == 0

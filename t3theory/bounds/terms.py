@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from t3theory._xp import Array, log_sigmoid, logsumexp, namespace
-from t3theory.bounds.pinsker import gap_bound, kl_inverse, weighted_gap_bound
+from t3theory.bounds.pinsker import exp_or_inf, gap_bound, kl_inverse, weighted_gap_bound
 from t3theory.classifier import bayes_log_odds, overlap
 from t3theory.errors import forget_bias, oracle_tilt, retain_bias
 from t3theory.estimator import temper_then_tilt
@@ -160,19 +160,18 @@ class Terms:
         return None if self.log_estimate is None else self.forget_mean(self.log_estimate)
 
     def forget_mean(self, log_g: Array) -> float:
-        """E_{P_f}[g] of g given by its logarithm."""
+        """E_{P_f}[g] of g given by its logarithm; from above where float64 cannot hold it."""
         xp = namespace(log_g)
         minus_inf = xp.full_like(log_g, -xp.inf)
         seen = self.mixture.log_forget > -xp.inf
-        return math.exp(
-            float(logsumexp(xp.where(seen, self.mixture.log_forget + log_g, minus_inf)))
-        )
+        weighted = xp.where(seen, self.mixture.log_forget + log_g, minus_inf)
+        return exp_or_inf(float(logsumexp(weighted)))
 
     @cached_property
     def _mass_power(self) -> float:
         """μ(P>0)^{1−1/T}."""
         xp = namespace(self.mixture.reference)
-        seen = self.mixture.probabilities > 0
+        seen = self.mixture.log_probabilities > -xp.inf  # P itself may be below the floats
         mass = xp.sum(xp.where(seen, self.mixture.reference, xp.zeros_like(self.mixture.reference)))
         return float(mass) ** self.cooling
 

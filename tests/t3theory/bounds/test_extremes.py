@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from exact import exact
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t3theory import Mixture, bayes_classifier
-from t3theory.bounds import evaluate
+from t3theory import Mixture, bayes_classifier, excess_risk
+from t3theory.bounds import evaluate, guarantee
 from t3theory.bounds.leakage import worst_leak
 from t3theory.temperature import spike_worst_forget_error
 
@@ -74,6 +76,64 @@ def test_atoms_below_the_least_product_have_a_finite_bound():
     values = {b.letter: b.value for b in evaluate(m, f) if b.direction == "upper"}
     true = float(exact(m, f, 1.0)["forget"])
     assert true <= values["Q"] < np.inf
+
+
+@pytest.mark.parametrize("gamma", [5e-324, 1e-300, 1e-100, 1e-25, 1e-23])
+def test_a_share_of_a_share_below_the_floats_has_a_bound(gamma):
+    """Q "split": the share raised is halved until γθ underflows where the largest leak is at 0."""
+    m = Mixture([0.9, 0.1], [1.0, 0.0], gamma, [0.1, 1.0])
+    (split,) = (b.value for b in guarantee(m, 0.1, 8.0) if b.variant == "split")
+    assert split == pytest.approx(9.0, rel=2e-3)  # nothing can overshoot p_r = 9, all can be lost
+
+
+def test_an_atom_whose_probability_underflows_is_counted():
+    """P = γP_f = 1e-400 has no float, but its μ is most of μ(P > 0) and its v = P^{−1/2} the largest."""
+    m = Mixture([1.0, 0.0], [1.0, 1e-200], 1e-200, [1.0, 1e6])
+    (slow,) = (b for b in guarantee(m, 0.02, 2.0) if (b.letter, b.variant) == ("H", "slow"))
+    assert slow.terms["normaliser_gap"] == pytest.approx(math.sqrt(1e6 * 0.01), rel=1e-5)
+    (centred,) = (b for b in guarantee(m, 0.02, 2.0) if b.variant == "centred")
+    # δ·M·max v, M = 1
+    assert centred.terms["centred_gap"] >= 0.02 * 1e200 * math.sqrt(1e6) * (1 - 1e-9)
+
+
+def spread_out(seed: int) -> tuple[Mixture, np.ndarray, float]:
+    """One to four atoms, each law, γ and each reference weight anywhere down to 1e-300."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 5))
+    laws = 10.0 ** (-300 * rng.random((2, n)) * rng.random((2, 1)))
+    laws[rng.random((2, n)) < 0.2] = 0.0
+    laws[laws.sum(axis=1) == 0, 0] = 1.0
+    laws[1] = laws[rng.integers(2)]
+    retain, forget = (x / x.sum() / (x / x.sum()).sum() for x in laws)
+    # heavy atoms have heavy references, so that no density overflows
+    reference = np.maximum(10.0 ** (rng.uniform(-290, 290) + rng.uniform(-9, 9, n)), 1e-300)
+    m = Mixture(retain, forget, 10 ** -rng.uniform(0.1, 300), reference)
+    f = np.clip(np.asarray(bayes_classifier(m)) * np.exp(rng.normal(size=n)), 1e-300, 1 - 1e-16)
+    return m, f, float(rng.choice([1.0, 1.5, 2.0, 8.0]))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_bounds_hold_wherever_an_instance_lies(seed):
+    m, f, temperature = spread_out(seed)
+    true = exact(m, f, temperature)
+    densities = np.asarray([float(x) for x in true["estimate"]])
+    size = float(np.sum(m.forget * np.maximum(densities, np.asarray(m.retain / m.reference))))
+    risk = float(excess_risk(m, f)) * (1 + 1e-12)
+    for b in evaluate(m, f, temperature) + guarantee(m, risk, temperature):
+        error = float(true[b.quantity.removesuffix("_error")])
+        high, low = (b.value, error) if b.direction == "upper" else (error, b.value)
+        # as above: what cancels in p̂ − p_r and in log(P_r/P̂)
+        slack = 1e-12 * (size if b.quantity == "forget_error" else 1.0)
+        assert low <= high * (1 + 1e-9) + slack, (b, error)
+
+
+def test_moments_that_underflow_apart_give_a_bound():
+    """G "centred" squares weights of 1e162 that γ divides: in one unit some vanish, others do not."""
+    m = Mixture([1.0], [1.0], 1e-170, [1e-85])
+    (found,) = (b for b in guarantee(m, 1e-8, 2.0) if b.variant == "centred")
+    # one atom: w = p_f p^{−1/2}, N* = μ p^{1/2}, and the root of φ ≤ γ w² is far below δ w
+    want = 2 * 1e-8 * 10.0**42.5 / 10.0**-42.5
+    assert found.value == pytest.approx(want, rel=1e-7)
 
 
 @pytest.mark.parametrize("gamma", [1e-20, 1e-12, 1e-3])
