@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise, parts_of
 from t3theory.envelope.dual import ForgetDual, RetainDual
 
-__all__ = ["Climb", "climb", "concentrated", "polish", "starts"]
+__all__ = ["Climb", "climb", "concentrated", "polish", "raised", "starts"]
 
 Vector = NDArray[np.float64]
 Dual = ForgetDual | RetainDual
@@ -89,7 +89,7 @@ def starts(dual: Dual) -> list[tuple[Dual, Point]]:
     bayes = dual.atoms.bayes()
     found: list[tuple[Dual, Point]] = [(dual, bayes)]
     if dual.atoms.scale > 1:
-        found += [_raised(dual, z) for z in _steepest(dual)]
+        found += [raised(dual, z) for z in _steepest(dual)]
     if isinstance(dual, RetainDual):
         return [*found, *concentrated(dual)]
     share = float(np.dot(dual.atoms.forget, dual.atoms.base * bayes.power))
@@ -251,7 +251,7 @@ def _steepest(dual: Dual) -> set[int]:
     return {int(np.argmax(share * x)) for x in (atoms.weight, atoms.forget * atoms.base)}
 
 
-def _raised(dual: Dual, z: int) -> tuple[Dual, Point]:
+def raised(dual: Dual, z: int) -> tuple[Dual, Point]:
     """All risk spent on raising f on one atom of kind z."""
     atoms, one = dual.atoms.separate(z)
     parts = [part.copy() for part in parts_of(atoms.bayes())]

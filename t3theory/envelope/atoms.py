@@ -30,6 +30,8 @@ _SUMMED = frozenset({"probability", "forget", "retain", "weight"})
 _BLOCK = 32768  # atoms whose dozen work arrays stay in a second-level cache
 _HELD = 1e-290  # below it a root has lost digits, or is 0
 _THREADS = min(2, os.cpu_count() or 1)
+_LARGEST = 2e307  # of a reward: c + a − b and the root below add up to a float64
+_ROOM = 1e300  # of multipliers, which logarithms of f multiply, and of weights, which are summed
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,12 @@ class Atoms:
         if self.size <= _BLOCK:
             return [self]
         return [self.take(slice(i, i + _BLOCK)) for i in range(0, self.size, _BLOCK)]
+
+    @property
+    def held(self) -> bool:
+        """Whether float64 holds what the bounds need of every atom, with room for a few sums."""
+        largest = np.max([self.weight, self.base, self.slope])
+        return bool(largest < _ROOM and np.min(self.probability) > 0)
 
     @cached_property
     def log_high(self) -> Vector:
@@ -174,6 +182,9 @@ def maximise(
         c: shape (k,).
         co_multiplier, multiplier: λ' (any sign) and λ > 0.
         everywhere: False asks for the local maximiser with the largest f instead.
+    Returns:
+        the maximisers; f^s is nan where c, λ' or λ is so large that a root may have overflowed:
+        no bound may then be read off it.
     """
     a, b = co_multiplier * atoms.oracle, multiplier * atoms.co_oracle
     plain = atoms.scale == 1
@@ -188,6 +199,10 @@ def maximise(
         best = Point(
             *(np.where(better, x, y) for x, y in zip(parts_of(other), parts_of(best), strict=True))
         )
+    with np.errstate(invalid="ignore"):
+        lost = ~((np.abs(c) < _LARGEST) & (abs(co_multiplier) + multiplier < _ROOM))
+    if lost.any():
+        best.power[lost] = np.nan
     return best
 
 

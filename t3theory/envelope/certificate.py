@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from t3theory._checks import count, nonnegative, positive
 from t3theory._xp import log_sigmoid
 from t3theory.classifier import excess_risk_of_log_odds
+from t3theory.envelope.ascent import raised
 from t3theory.envelope.atoms import Atoms, Point, log_rest
 from t3theory.envelope.dual import ForgetDual, RetainDual
 from t3theory.envelope.reduction import reduce_atoms
@@ -34,7 +35,9 @@ class Certificate:
 
     Args:
         lower: the error of the classifier with `log_odds`, whose excess risk is ≤ δ.
-        upper: holds for every classifier within the budget.
+        upper: holds for every classifier within the budget; where float64 cannot hold the
+            weights p^{1/T}/N* or a P, the bound that needs no search: inf for the retain error
+            (unless T = s = 1), all mass on one atom for the forget error.
         witness: that classifier as f(z) = P(retain | z), shape (n,); where the worst of all is
             below 1e-308, 0 stands for it, and only the log-odds attain `lower`.
         log_odds: log f/(1−f), shape (n,).
@@ -93,7 +96,8 @@ def worst_case(
         gamma=mixture.gamma,
         reference=np.asarray(mixture.reference, np.float64),
     )
-    atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
+    with np.errstate(over="ignore"):  # which `held` tells
+        atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
 
     def attained(atoms: Atoms, point: Point) -> tuple[float, Vector]:
         log_odds = _witness(mixture, atoms, point, delta)
@@ -111,13 +115,25 @@ def worst_case(
     cap = _known(mixture, delta, quantity, temperature == guidance_scale == 1)
     # A sum that overflows makes one trial bound infinite, which the search passes over.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        best, upper = search(dual, tolerance, nodes, cap)
-    value, log_odds = attained(best.atoms, best.point)
+        if atoms.held:
+            best, upper = search(dual, tolerance, nodes, cap)
+            value, log_odds = attained(best.atoms, best.point)
+        else:
+            heavy, point = raised(dual, _heaviest(mixture, atoms, temperature))
+            tried = attained(atoms, atoms.bayes()), attained(heavy.atoms, point)
+            (value, log_odds), upper = max(tried, key=lambda pair: pair[0]), cap
     # In float64 the attained value may pass a bound that it meets, but by rounding only.
     size = float(np.dot(mixture.forget, mixture.retain / mixture.reference))
     if value > upper * (1 + 1e-9) + 1e-12 * (size if quantity == "forget_error" else 1.0):
         raise T3Error(f"the bound {upper} is below an attained {quantity} of {value}: a defect")
     return Certificate(value, max(upper, value), np.exp(log_sigmoid(log_odds)), log_odds)
+
+
+def _heaviest(mixture: Mixture, atoms: Atoms, temperature: float) -> int:
+    """The kind of which one atom, f as high as the budget allows, weighs most in N."""
+    log_weight = np.asarray(mixture.log_reference + mixture.log_density / temperature)
+    rise = atoms.scale * atoms.log_high[atoms.inverse]
+    return int(atoms.inverse[np.argmax(np.where(atoms.inverse >= 0, log_weight + rise, -np.inf))])
 
 
 def _known(mixture: Mixture, delta: float, quantity: str, guidance: bool) -> float:
@@ -132,7 +148,7 @@ def _known(mixture: Mixture, delta: float, quantity: str, guidance: bool) -> flo
     )
     density = retain / reference
     with np.errstate(over="ignore"):
-        moved = forget * (np.abs(density - 1 / reference) - density)
+        moved = forget * np.where(forget > 0, np.abs(density - 1 / reference) - density, 0.0)
     # 1e-12: what a million terms of pairwise sums can lose.
     return float((np.sum(forget * density) + max(0.0, np.max(moved))) * (1 + 1e-12))
 

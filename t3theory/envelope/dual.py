@@ -149,7 +149,7 @@ class ForgetDual:
                     powers.append(power)
             return np.array(rows)
 
-        best, columns = -np.inf, []
+        values, columns = [], []
         for t, (*four, held, size) in zip(ts, self.atoms.total(sums), strict=True):
             column = Column(*map(float, four))
             columns.append(column)
@@ -157,8 +157,9 @@ class ForgetDual:
             value += t * multiplier * (self.delta - column.risk)
             size = held + t * size + abs(price) * (1 + t * column.normaliser)
             size += t * multiplier * (self.delta + column.risk + 2 * self.atoms.entropy)
-            best = max(best, float(value + rounding(self.atoms) * size))
-        return Bound(best, columns, powers)
+            values.append(float(value + rounding(self.atoms) * size))
+        # NumPy's maximum: an end that overflowed to nan must not leave the other's value
+        return Bound(float(np.max(values)), columns, powers)
 
     def cuts(
         self, span: tuple[float, float], columns: NDArray[np.float64]

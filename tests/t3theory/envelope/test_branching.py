@@ -11,9 +11,11 @@ import pytest
 from t3theory import AssumptionError, Mixture
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.envelope import worst_case
+from t3theory.envelope.atoms import maximise
 from t3theory.envelope.dual import ForgetDual
 from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
 from t3theory.envelope.reduction import reduce_atoms
+from t3theory.envelope.search import search
 
 PURE = Mixture([1.0, 0.0], [0.0, 1.0], 0.1)
 
@@ -123,6 +125,66 @@ def test_guidance_with_a_scale_can_exceed_b():
     """B is a bound at s = 1 only: p̂ ∝ p f² is wrong for the Bayes classifier already."""
     m = Mixture([0.7, 0.3], [0.2, 0.8], 0.5)
     assert worst_case(m, 1e-4, 1.0, "retain_error", guidance_scale=2.0).lower > 10 * 1e-4 / 0.5
+
+
+def test_an_end_that_overflows_leaves_no_bound():
+    """At N = 1e-290 the Lagrangian is nan; the other end's value bounds nothing there."""
+    dual = ForgetDual(reduce_atoms(PURE, 0.1, 2.0, 1.0), 0.1)
+    assert math.isfinite(dual.bound((1e-200, 1.0), 1e-5, 1e10).value)
+    assert not math.isfinite(dual.bound((1e-290, 1.0), 1e-5, 1e200).value)
+
+
+def test_roots_that_may_overflow_leave_no_bound():
+    """Beside P = 1e-308 rewards of an atom reach 1e308: f is 1 − b/c, b/c has no float."""
+    atoms = reduce_atoms(PURE, 0.1, 2.0, 1.0)
+    point = maximise(atoms, np.asarray([1e10, 1e308]), 1.0, 1.0)
+    assert np.isnan(point.power).tolist() == [False, True]
+
+
+class Hollow(ForgetDual):
+    """A dual whose every bound is −∞."""
+
+    def bound(self, span, multiplier, price):
+        return super().bound(span, multiplier, price)._replace(value=-math.inf)
+
+
+def test_a_bound_of_minus_infinity_is_none():
+    dual = Hollow(reduce_atoms(PURE, 0.1, 2.0, 1.0), 0.1)
+    assert search(dual, 5e-4, 5, cap=7.0)[1] == 7.0
+
+
+FAR = {
+    # γ, s and T at which weights p^{1/T}/N* reach 1e308 and more
+    "f*^s of 1e-800": (
+        Mixture([1.0, 0.0], [0.1466, 0.8534], 1 - 1e-13, [1.2e-86, 6.7e-96]),
+        (0.011, 1.0000002, "forget_error", 65.5),
+    ),
+    "p^294": (
+        Mixture([0.512, 0.0, 0.488], [2e-147, 1.0, 6e-171], 0.993, [1.4e-23, 7e-35, 8.3e87]),
+        (3e-6, 0.0034),
+    ),
+    "a spike cooled to 0.01": (Mixture([1.0, 0.0], [0.0, 1.0], 0.1, [1.0, 1e-4]), (0.01, 0.01)),
+    "a P of 0": (Mixture([0.5, 0.5, 0.0], [0.3, 0.7, 1e-200], 1e-200), (0.1, 2.0)),
+    "no 1/μ": (Mixture([0.5, 0.5, 0.0], [0.0, 0.5, 0.5], 0.1, [1.0, 1e-300, 1e-300]), (0.1, 0.01)),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_weights_that_float64_cannot_hold_leave_the_bound_that_needs_no_search(name):
+    m, (delta, temperature, *rest) = FAR[name]
+    found = worst_case(m, delta, temperature, *rest)
+    density = m.retain / m.reference
+    moved = m.forget * (np.abs(density - 1 / m.reference) - density)
+    vertex = float(np.sum(m.forget * density) + np.max(moved))
+    assert 0 <= found.lower <= found.upper == pytest.approx(vertex, rel=1e-10)
+    assert float(excess_risk_of_log_odds(m, found.log_odds)) <= delta
+    retain = worst_case(m, delta, temperature, "retain_error", *rest[1:])
+    assert 0 <= retain.lower <= retain.upper == math.inf
+
+
+def test_a_cooled_spike_reaches_its_vertex():
+    m, (delta, temperature) = FAR["a spike cooled to 0.01"]
+    assert worst_case(m, delta, temperature).gap < 1e-9
 
 
 @pytest.mark.parametrize("seed", [5, 9, 33])
