@@ -27,6 +27,7 @@ def break_down() -> None:
     raise ZeroDivisionError("one\ntwo")
 
 
-def die() -> None:
+def die(seconds: float = 0.0) -> None:
     """What the kernel does when memory runs out."""
+    time.sleep(seconds)
     os.kill(os.getpid(), 9)

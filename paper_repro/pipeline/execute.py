@@ -138,11 +138,12 @@ def _drain(run: _Run, jobs: int) -> None:
         try:
             while run.ready or run.working:
                 while run.ready and len(run.working) < jobs:
-                    cell = run.graph.cells[run.ready.pop(0)]
+                    cell = run.graph.cells[run.ready[0]]
                     log = log_path(run.out, cell)
-                    run.screen.started(cell.name, log)
                     future = pool.submit(_work, cell.function, cell.call(run.out), str(log))
-                    run.working[future] = cell
+                    # Only now: a pool that broke meanwhile takes nothing, and the cell is ready still.
+                    run.working[future] = run.graph.cells[run.ready.pop(0)]
+                    run.screen.started(cell.name, log)
                 finished, _ = wait(run.working, return_when=FIRST_COMPLETED)
                 for future in finished:
                     run.collect(future)

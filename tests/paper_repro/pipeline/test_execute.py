@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import paper_repro.pipeline.execute as execution
 from paper_repro.pipeline.execute import execute
 from paper_repro.pipeline.graph import Cell, Graph
 from paper_repro.pipeline.screen import Progressing, last_line
@@ -87,6 +88,34 @@ def test_a_worker_that_dies_does_not_take_the_run_with_it(tmp_path):
     outcome = run(chain(extra=extra), tmp_path)
     assert "died" in outcome.failed["dies"]
     assert run(chain(), tmp_path).missing == set()
+
+
+def test_a_worker_that_dies_while_another_cell_is_booked(tmp_path, monkeypatch):
+    """Booking hashes what was made, of which a checkpoint has gigabytes: the pool breaks meanwhile."""
+    real = execution.stamp
+
+    def stamp(*args):
+        made = real(*args)
+        if args[1].name == "a":
+            until = time.monotonic() + 60
+            while not any(p.exitcode for p in workers) and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(0.5)  # until the pool knows
+        return made
+
+    workers, prepared = [], execution.multiprocessing.active_children
+
+    class Watching(Silent):
+        def started(self, name, log):
+            workers[:] = prepared()
+
+    monkeypatch.setattr(execution, "stamp", stamp)
+    extra = (Cell("dies", "pipeline_work:die", {"seconds": 1.0}, ("w",)),)
+    cells = chain(extra=extra).cells
+    graph = Graph([cells["a"], cells["dies"], cells["b"]])
+    outcome = execute(graph, tmp_path, 2, Watching())
+    assert outcome.failed.keys() == {"dies"}
+    assert set(outcome.done) == {"a", "b"}
 
 
 _PROGRAM = """
