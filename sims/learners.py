@@ -80,7 +80,10 @@ def logistic(counts: np.ndarray, dimension: int = 32, penalty: float = 1.0) -> n
         return np.full(atoms, float(np.log(counts[0].sum() + 1.0) - np.log(counts[1].sum() + 1.0)))
     features = cosine_features(atoms, dimension)
     seen = counts.ravel() > 0
-    model = LogisticRegression(C=1 / penalty, fit_intercept=False, max_iter=1000)
+    # The tolerance is of the gradient for each draw: the default, 1e-4, is 100 for a million.
+    model = LogisticRegression(
+        C=1 / penalty, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=1000
+    )
     model.fit(
         np.concatenate([features, features])[seen],
         np.repeat([1, 0], atoms)[seen],
