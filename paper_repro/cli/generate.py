@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
+from typing import Any
 
 __all__ = ["generate"]
 
@@ -33,7 +35,7 @@ def generate(
         device: cpu, cuda, …; default cuda where there is one.
         dtype: of the base (auto, float32, bfloat16, float16).
     """
-    from t3theory.exceptions import AssumptionError, InputError
+    from t3theory.exceptions import AssumptionError
 
     if max_new_tokens < 1:
         raise AssumptionError("max_new_tokens", "must be at least 1", max_new_tokens)
@@ -52,15 +54,9 @@ def generate(
         model, tokenizer = load_base(name, device, dtype)
     unlearned = T3ForCausalLM.from_pretrained(adapter, base=model)
     asked = encode_prompt(tokenizer, prompt, raw)
-    longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is not None and len(asked) >= longest:
-        raise InputError(
-            f"--prompt: expected fewer than the {longest} tokens of the model's context, "
-            f"got {len(asked)}"
-        )
+    room = min(max_new_tokens, _room(model, len(asked)))
     check_fit(model, [asked])
     ids = torch.tensor([asked], device=model.device)
-    room = max_new_tokens if longest is None else min(max_new_tokens, longest - ids.shape[1])
     # Left open, transformers keeps the 50 likeliest.
     whole = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} if sample else {}
     ends = end_ids(unlearned, tokenizer)
@@ -77,3 +73,15 @@ def generate(
             **whole,
         )
     sys.stdout.flush()
+
+
+def _room(model: Any, asked: int) -> float:
+    """How many tokens the model's context has left after the prompt's."""
+    from t3theory.exceptions import InputError
+
+    longest = getattr(model.config, "max_position_embeddings", None) or math.inf
+    if asked >= longest:
+        raise InputError(
+            f"--prompt: expected fewer than the {longest} tokens of the model's context, got {asked}"
+        )
+    return longest - asked

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise, parts_of
+from t3theory.envelope.atoms import Atoms, Point, log_rest, parts_of
 from t3theory.envelope.dual import ForgetDual, RetainDual
+from t3theory.envelope.maximiser import maximise
 
 __all__ = ["Climb", "climb", "concentrated", "polish", "raised", "starts"]
 

@@ -90,12 +90,7 @@ def worst_case(
     delta, temperature = nonnegative("delta", delta), positive("temperature", temperature)
     guidance_scale, nodes = nonnegative("guidance_scale", guidance_scale), count("nodes", nodes, 0)
     tolerance = positive("tolerance", tolerance)
-    mixture = Mixture(
-        retain=np.asarray(mixture.retain, np.float64),
-        forget=np.asarray(mixture.forget, np.float64),
-        gamma=mixture.gamma,
-        reference=np.asarray(mixture.reference, np.float64),
-    )
+    mixture = _in_float64(mixture)
     with np.errstate(over="ignore"):  # which `held` tells
         atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
 
@@ -127,6 +122,13 @@ def worst_case(
     if value > upper * (1 + 1e-9) + 1e-12 * (size if quantity == "forget_error" else 1.0):
         raise T3Error(f"the bound {upper} is below an attained {quantity} of {value}: a defect")
     return Certificate(value, max(upper, value), np.exp(log_sigmoid(log_odds)), log_odds)
+
+
+def _in_float64(mixture: Mixture) -> Mixture:
+    retain, forget, reference = (
+        np.asarray(x, np.float64) for x in (mixture.retain, mixture.forget, mixture.reference)
+    )
+    return Mixture(retain, forget, mixture.gamma, reference)
 
 
 def _heaviest(mixture: Mixture, atoms: Atoms, temperature: float) -> int:

@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from t3theory.envelope.atoms import Atoms, Point, log_rest, maximise
+from t3theory.envelope.atoms import Atoms, Point, log_rest
+from t3theory.envelope.maximiser import maximise
 
 __all__ = ["Bound", "Column", "ForgetDual", "RetainDual", "rounding"]
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t3theory.envelope.ascent import Dual, spend
-from t3theory.envelope.atoms import Atoms, maximise
+from t3theory.envelope.atoms import Atoms
 from t3theory.envelope.dual import ForgetDual, rounding
+from t3theory.envelope.maximiser import maximise
 
 __all__ = ["LEAST_NORMALISER", "Reach", "affordable", "normalisers"]
 

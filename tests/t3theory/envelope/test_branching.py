@@ -11,8 +11,8 @@ import pytest
 from t3theory import AssumptionError, Mixture
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.envelope import worst_case
-from t3theory.envelope.atoms import maximise
 from t3theory.envelope.dual import ForgetDual
+from t3theory.envelope.maximiser import maximise
 from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
 from t3theory.envelope.reduction import reduce_atoms
 from t3theory.envelope.search import search

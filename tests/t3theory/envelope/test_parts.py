@@ -14,9 +14,9 @@ from t3theory import Mixture
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.envelope import worst_case
 from t3theory.envelope.ascent import spend
-from t3theory.envelope.atoms import maximise
 from t3theory.envelope.coarse import coarsen
 from t3theory.envelope.dual import ForgetDual, RetainDual
+from t3theory.envelope.maximiser import maximise
 from t3theory.envelope.planes import lowest_point
 from t3theory.envelope.powers import power_roots
 from t3theory.envelope.reduction import reduce_atoms
