@@ -118,21 +118,14 @@ def _templated(tokenizer: Any, turns: Sequence[str], **how: Any) -> Any:
         ) from error
 
 
-def encode_pair(
-    tokenizer: Any,
-    question: str,
-    answer: str,
-    raw: bool = False,
-    max_length: int | None = None,
-) -> Encoded:
+def encode_pair(tokenizer: Any, question: str, answer: str, raw: bool = False) -> Encoded:
     """The pair as one sequence: prompt, answer, and the token that ends an answer.
 
     Args:
         raw: the sequence is the text of both and nothing else. A token that stands in both
             belongs to the answer.
     Raises:
-        InputError: nothing ends an answer, the chat template cannot be applied, or the sequence
-            is longer than `max_length` tokens.
+        InputError: nothing ends an answer, or the chat template cannot be applied.
     """
     prompt = encode_prompt(tokenizer, question, raw)
     if raw:
@@ -142,10 +135,6 @@ def encode_pair(
         gap = "" if _has_template(tokenizer) else " "
         body = tokenizer(gap + answer, add_special_tokens=False)["input_ids"]
         ids = prompt + list(body) + [turn_end(tokenizer)]
-    if max_length is not None and len(ids) > max_length:
-        raise InputError(
-            f"pair of {len(ids)} tokens: expected at most {max_length} (question {question[:60]!r})"
-        )
     return Encoded(ids, len(prompt))
 
 

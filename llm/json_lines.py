@@ -17,7 +17,8 @@ def json_lines(path: str | Path) -> Iterator[tuple[str, object]]:
     Lines end at newlines alone: other characters that split lines elsewhere may stand in texts.
 
     Raises:
-        InputError: the file is missing, not UTF-8, or a line is not JSON; names the line.
+        InputError: the file is missing, not UTF-8, or a line is not JSON of whole characters and
+            readable numbers; names the line.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -30,7 +31,17 @@ def json_lines(path: str | Path) -> Iterator[tuple[str, object]]:
         place = f"{path}:{number}"
         try:
             value = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = getattr(error, "msg", "nested too deeply")
-            raise InputError(f"{place}: expected one JSON object a line, {reason}") from error
+            json.dumps(value, ensure_ascii=False).encode()  # half a character has no encoding
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{place}: expected one JSON object a line, {_reason(error)}"
+            ) from error
         yield place, value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeEncodeError):
+        return f"got half of a surrogate pair, {error.object[error.start]!r}"
+    return getattr(error, "msg", str(error))

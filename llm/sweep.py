@@ -59,7 +59,7 @@ def answer_states(
     """
     batches = list(length_sorted_batches(rows, batch_size))
     for chosen in processes.share(batches) if shared else batches:
-        batch = collate([rows[i] for i in chosen], base.config.pad_token_id or 0).to(base.device)
+        batch = collate([rows[i] for i in chosen], pad_id=0).to(base.device)
         with torch.inference_mode(), final_hidden(base) as found:
             logits = answer_logits(base, batch)
         kept = logits.shape[1]

@@ -83,8 +83,10 @@ def unlearn(
     config = UnlearnConfig() if config is None else config
     say = progress or (lambda _: None)
     _check(base, forget, retain)
-    trained, kept = _split(list(retain), config)
-    rows = [_encode(base, tokenizer, pairs) for pairs in (forget, trained, kept)]
+    forgotten = _encode(base, tokenizer, forget, "forget")
+    retained = _encode(base, tokenizer, retain, "retain")
+    trained, kept = ([retained[i] for i in part] for part in _split(retain, config))
+    rows = [forgotten, trained, kept]
     say("one pass of the base over all pairs")
     features = [cache_features(base, r, cache_folder).to(base.device) for r in rows]
     say("training the head")
@@ -153,17 +155,22 @@ def _choose(
     }
 
 
-def _split(retain: list[Pair], config: UnlearnConfig) -> tuple[list[Pair], list[Pair]]:
+def _split(retain: Sequence[Pair], config: UnlearnConfig) -> tuple[list[int], list[int]]:
+    """Which pairs to train on, and which to measure on."""
     order = list(range(len(retain)))
     random.Random(config.head.seed).shuffle(order)
     kept = min(len(retain) - 1, max(1, math.ceil(config.heldout_share * len(retain))))
-    return [retain[i] for i in order[kept:]], [retain[i] for i in order[:kept]]
+    return order[kept:], order[:kept]
 
 
-def _encode(base: Any, tokenizer: Any, pairs: Sequence[Pair]) -> list[Encoded]:
-    longest = getattr(base.config, "max_position_embeddings", None)
-    rows = [encode_pair(tokenizer, *p, max_length=longest) for p in pairs]
-    check_fit(base, [row.input_ids for row in rows])
+def _encode(base: Any, tokenizer: Any, pairs: Sequence[Pair], what: str) -> list[Encoded]:
+    rows = []
+    for i, pair in enumerate(pairs, start=1):
+        try:
+            rows.append(encode_pair(tokenizer, *pair))
+            check_fit(base, [rows[-1].input_ids])
+        except InputError as error:
+            raise InputError(f"{what} pair {i} ({pair.prompt[:60]!r}): {error}") from error
     return rows
 
 

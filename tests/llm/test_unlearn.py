@@ -130,12 +130,26 @@ def test_too_little_and_too_much(memorised, tiny_tokenizer):
         unlearn(memorised, tiny_tokenizer, FORGET, RETAIN[:1])
     with pytest.raises(InputError, match="forget pair 2 is also retain pair 12"):
         check_disjoint([FORGET[0], RETAIN[-1]], RETAIN)
-    with pytest.raises(InputError, match="expected at most 128"):
-        unlearn(memorised, tiny_tokenizer, [Pair("Why?", "word " * 200)], RETAIN)
+    long = (
+        r"forget pair 2 \('Why\?'\): row of \d+ tokens: expected at most the model's 128 positions"
+    )
+    with pytest.raises(InputError, match=long):
+        unlearn(memorised, tiny_tokenizer, [FORGET[0], Pair("Why?", "word " * 200)], RETAIN)
     with pytest.raises(AssumptionError, match="heldout_share"):
         UnlearnConfig(heldout_share=0.0)
     with pytest.raises(AssumptionError, match="retain_budget"):
         UnlearnConfig(retain_budget=-0.1)
+
+
+def test_padding_needs_no_token_of_the_base(memorised, tiny_tokenizer, monkeypatch):
+    """Settings of some bases name a padding token of −1, or none."""
+    risks = []
+    for pad in (2, -1, None):
+        monkeypatch.setattr(memorised.config, "pad_token_id", pad)
+        risks.append(
+            unlearn(memorised, tiny_tokenizer, FORGET, RETAIN, CONFIG).report["candidates"]
+        )
+    assert risks[0] == risks[1] == risks[2]
 
 
 def test_files_of_pairs(tmp_path):
@@ -148,6 +162,9 @@ def test_files_of_pairs(tmp_path):
         ('{"question": "a", "anser": "b"}', r"p.jsonl:1: expected the texts"),
         ('["a", "b"]', r"p.jsonl:1: expected the texts"),
         ('{"question": "a", "answer": " "}', r"p.jsonl:1: 'answer' is empty"),
+        ('{"question": "a\\ud800", "answer": "b"}', r"p.jsonl:1: .*surrogate pair, '\\ud800'"),
+        ('{"question": "a", "answer": "b", "n": ' + "9" * 5000 + "}", r"p.jsonl:1: .*4300 digits"),
+        ("[" * 100_000, r"p.jsonl:1: .*nested too deeply"),
     ):
         file.write_text(content)
         with pytest.raises(InputError, match=message):

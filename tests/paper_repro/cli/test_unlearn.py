@@ -219,7 +219,7 @@ def test_a_full_disk_and_a_cache_cut_short(place, tmp_path, capsys):
 def test_a_pair_longer_than_the_context_and_a_pair_twice(place, tmp_path, capsys):
     long = write(tmp_path / "long.jsonl", [{"question": "Why?", "answer": "so " * 200}])
     assert main(words(place, forget=long)) == 2
-    assert "expected at most 128 (question 'Why?')" in one_error(capsys)
+    assert "forget pair 1 ('Why?'): row of 625 tokens: expected at most" in one_error(capsys)
     assert not (tmp_path / "adapter").exists()
 
 
