@@ -9,7 +9,7 @@ from typing import NamedTuple
 from llm.json_lines import json_lines
 from t3theory.exceptions import InputError
 
-__all__ = ["Pair", "check_disjoint", "read_pairs"]
+__all__ = ["Pair", "check_disjoint", "read_pairs", "words_of"]
 
 FIELDS = (("question", "answer"), ("prompt", "completion"))
 
@@ -46,12 +46,17 @@ def _pair(row: object, place: str) -> Pair:
     )
 
 
+def words_of(prompt: str, answer: str) -> tuple[str, str]:
+    """What makes two pairs the same: their words, however they are spaced."""
+    return " ".join(prompt.split()), " ".join(answer.split())
+
+
 def check_disjoint(forget: Sequence[Pair], retain: Sequence[Pair]) -> None:
-    """Raise if a pair is to be both forgotten and retained; names the first."""
-    kept = {pair: i for i, pair in reversed(list(enumerate(retain, 1)))}
+    """Raise if a pair is to be both forgotten and retained, however it is spaced; names the first."""
+    kept = {words_of(*pair[:2]): i for i, pair in reversed(list(enumerate(retain, 1)))}
     for i, pair in enumerate(forget, 1):
-        if pair in kept:
+        if (same := kept.get(words_of(*pair[:2]))) is not None:
             raise InputError(
-                f"forget pair {i} is also retain pair {kept[pair]} ({pair.prompt[:60]!r}); "
+                f"forget pair {i} is also retain pair {same} ({pair.prompt[:60]!r}); "
                 "expected two sets with nothing in common"
             )

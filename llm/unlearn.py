@@ -16,7 +16,7 @@ from llm.features import Features, cache_features
 from llm.fit_head import Fit, HeadConfig, fit_head
 from llm.head import LowRankHead
 from llm.model import T3ForCausalLM
-from llm.pairs import Pair, check_disjoint, read_pairs
+from llm.pairs import Pair, check_disjoint, read_pairs, words_of
 from llm.retain_budget import CANDIDATES, Candidate, choose, pair_losses
 from llm.scoring import check_fit
 from llm.tilt import T3Config
@@ -100,10 +100,11 @@ def unlearn(
 
 
 def _check(base: Any, forget: Sequence[Pair], retain: Sequence[Pair]) -> None:
-    if not forget or len(retain) < 2:
+    different = len({words_of(*pair[:2]) for pair in retain})
+    if not forget or different < 2:
         raise InputError(
-            "expected at least one forget pair and two retain pairs (one to measure on), "
-            f"got {len(forget)} and {len(retain)}"
+            "expected at least one forget pair and two different retain pairs (one to measure on), "
+            f"got {len(forget)} and {different}"
         )
     check_disjoint(forget, retain)
     check_causal_lm(base)
@@ -156,11 +157,17 @@ def _choose(
 
 
 def _split(retain: Sequence[Pair], config: UnlearnConfig) -> tuple[list[int], list[int]]:
-    """Which pairs to train on, and which to measure on."""
-    order = list(range(len(retain)))
-    random.Random(config.head.seed).shuffle(order)
-    kept = min(len(retain) - 1, max(1, math.ceil(config.heldout_share * len(retain))))
-    return order[kept:], order[:kept]
+    """Which pairs to train on, and which to measure on; copies of a pair stay together."""
+    copies: dict[tuple[str, str], list[int]] = {}
+    for i, pair in enumerate(retain):
+        copies.setdefault(words_of(*pair[:2]), []).append(i)
+    groups = list(copies.values())
+    random.Random(config.head.seed).shuffle(groups)
+    kept = min(len(groups) - 1, max(1, math.ceil(config.heldout_share * len(groups))))
+    trained, measured = (
+        [i for group in part for i in group] for part in (groups[kept:], groups[:kept])
+    )
+    return trained, measured
 
 
 def _encode(base: Any, tokenizer: Any, pairs: Sequence[Pair], what: str) -> list[Encoded]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
+from llm.pairs import words_of
 from llm.tofu.rows import PAIR, TOFU_ROWS_PER_AUTHOR, Row, open_source, read_rows
 from t3theory.exceptions import InputError
 from t3theory.records import config_hash
@@ -51,8 +52,7 @@ class TofuData:
 
 
 def _pair(row: Row) -> tuple[str, str]:
-    """What makes two rows the same: their words, however they are spaced."""
-    return " ".join(row["question"].split()), " ".join(row["answer"].split())
+    return words_of(row["question"], row["answer"])
 
 
 def _check(data: TofuData) -> TofuData:

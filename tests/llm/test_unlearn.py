@@ -81,6 +81,12 @@ def test_same_seed_same_adapter(memorised, tiny_tokenizer):
     assert torch.equal(heads[0].up.weight, heads[1].up.weight)
 
 
+def test_copies_of_a_pair_are_not_both_trained_on_and_held_out(memorised, tiny_tokenizer):
+    copies = [Pair(f"{pair.prompt} ", pair.answer) for pair in RETAIN]
+    report = unlearn(memorised, tiny_tokenizer, FORGET, RETAIN + copies + RETAIN, CONFIG).report
+    assert report["pairs"] == {"forget": 4, "retain": 30, "heldout_retain": 6}
+
+
 def test_given_settings_are_taken(memorised, tiny_tokenizer):
     given = T3Config(temperature=1.3, gate="soft")
     config = UnlearnConfig(head=CONFIG.head, candidates=(given,))
@@ -127,9 +133,12 @@ def test_too_little_and_too_much(memorised, tiny_tokenizer):
     with pytest.raises(InputError, match="got 0 and 12"):
         unlearn(memorised, tiny_tokenizer, [], RETAIN)
     with pytest.raises(InputError, match="got 4 and 1"):
-        unlearn(memorised, tiny_tokenizer, FORGET, RETAIN[:1])
+        unlearn(memorised, tiny_tokenizer, FORGET, RETAIN[:1] * 6)
     with pytest.raises(InputError, match="forget pair 2 is also retain pair 12"):
         check_disjoint([FORGET[0], RETAIN[-1]], RETAIN)
+    spaced = Pair(f" {RETAIN[2].prompt}", RETAIN[2].answer.replace(" ", "\n"), raw=True)
+    with pytest.raises(InputError, match="forget pair 1 is also retain pair 3"):
+        check_disjoint([spaced], RETAIN)
     long = (
         r"forget pair 2 \('Why\?'\): row of \d+ tokens: expected at most the model's 128 positions"
     )
