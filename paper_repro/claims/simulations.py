@@ -110,16 +110,20 @@ def _necessary(records: Records, claim: Claim) -> Finding | None:
 
 
 def _controls(records: Records, claim: Claim) -> Finding | None:
-    compared = violated = 0
+    violations: dict[str, list[bool]] = {}
     for record in (r for r in records if r["kind"].startswith(("sims.", "llm.spike"))):
         for error, bound in _bounded(record["values"]):
-            least, most = (number(record["values"], name, record) for name in (error, bound))
-            compared += 1
-            violated += least > most * (1 + claim["rounding"])
-    if not compared:
+            least, most = (number(record["values"], n, record, low=0.0) for n in (error, bound))
+            letter = bound.rpartition("_upper_")[2].rpartition("_bound_")[2][0]
+            violations.setdefault(letter, []).append(least > most * (1 + claim["rounding"]))
+    if not violations:
         return None
-    share = proportion(violated, compared)
-    return Finding(violated == 0, f"{violated} of {compared:,} violated; share {share:.2g}")
+    violated, compared = (sum(map(of_all, violations.values())) for of_all in (sum, len))
+    words = [f"{violated} of {compared:,} violated; share {proportion(violated, compared):.2g}"]
+    if missing := [letter for letter in claim["theory"].split(", ") if letter not in violations]:
+        words.append(f"none of {', '.join(missing)} compared")
+    holds = False if violated else None if missing else True
+    return Finding(holds, "; ".join(words))
 
 
 def _bounded(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

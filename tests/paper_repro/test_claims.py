@@ -29,11 +29,12 @@ def _models():
             ),
         ]
         found += [
-            evaluation("t3-gated", seed, forget_quality=0.5, forget_quality_log10_p=-0.3),
+            evaluation(m, seed, forget_quality=0.5, forget_quality_log10_p=-0.3)
+            for m in ("t3-prior", "t3-gated", "t3-soft")
         ]
         found += [
             make_record("llm.blind", {"method": m}, seed, {"forget_quality_log10_p": -0.4})
-            for m in ("t3", "t3-gated")
+            for m in ("t3", "t3-prior", "t3-gated", "t3-soft")
         ]
         found += [
             evaluation(m, seed, forget_quality=1e-4, forget_quality_log10_p=-4.0 - seed / 10,
@@ -259,6 +260,7 @@ def test_what_is_not_a_number_is_named(records, kind, part, field, said, value):
         ("t3-beats-guidance", "t3", {"forget_quality_log10_p": 300.0}, "from -inf to 0"),
         ("t3-beats-guidance", "full", {"model_utility": 0.0}, "division by zero"),
         ("few-parameters", "t3", {"total_parameters": 0}, "from 1 to inf"),
+        ("few-parameters", "t3", {"trained_parameters": 0}, "from 1 to inf"),
     ],
 )
 def test_what_cannot_be_is_not_judged(records, claim, method, values, said):
@@ -277,6 +279,38 @@ def test_two_settings_of_one_seed_are_not_mixed(records):
     [found] = [v for v in judge_all([*records, other]) if v.name == "t3-forgets"]
     assert found.verdict == "not measured"
     assert "two records with other settings" in found.evidence
+
+
+def test_the_order_of_records_decides_nothing(records):
+    """Two records of one seed that say other things are not judged; two that say the same are one."""
+    kind, method = EVALUATION, "guidance"
+    again = [copy.deepcopy(r) for r in records if r["kind"] == kind
+             and r["config"]["method"] == method]  # fmt: skip
+    assert verdicts([*again, *records]) == verdicts(records)
+    for record in again:
+        record["values"]["forget_quality_log10_p"] = -0.1
+    for mixed in ([*again, *records], [*records, *again]):
+        [found] = [v for v in judge_all(mixed) if v.name == "t3-beats-guidance"]
+        assert found.verdict == "not measured"
+        assert "two records with other values" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("claim", "kept", "verdict"),
+    [
+        ("chosen-without-retain-model",
+         lambda r: r["kind"] != "llm.blind" or r["config"]["method"] == "t3-soft", "not measured"),
+        ("little-time",
+         lambda r: r["config"].get("stage") != "train_baseline" or r["config"]["method"] != "npo"
+         or r["seed"] == 9, "not measured"),
+        ("t3-forgets",
+         lambda r: r["kind"] != EVALUATION or r["config"]["method"] != "full" or r["seed"] == 1,
+         "undecided"),
+        ("risk-controls-errors", lambda r: r["kind"] == "llm.spike", "undecided"),
+    ],
+)  # fmt: skip
+def test_a_part_of_the_records_is_not_the_whole_claim(records, claim, kept, verdict):
+    assert verdicts([r for r in records if kept(r)])[claim] == verdict
 
 
 @pytest.mark.parametrize(
