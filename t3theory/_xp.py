@@ -21,6 +21,7 @@ Array = Any
 __all__ = [
     "Array",
     "as_float_array",
+    "as_numpy",
     "first_violation",
     "log",
     "log1mexp",
@@ -58,6 +59,13 @@ def as_float_array(x: Array, xp: Any | None = None) -> Array:
         return xp.astype(x, xp.float64)
     # Half precision has too few digits for sums over an alphabet.
     return xp.astype(x, xp.float32) if xp.finfo(x.dtype).bits < 32 else x
+
+
+def as_numpy(x: Array) -> Any:
+    """`x` as NumPy's float64, off its device and without its gradient."""
+    if array_api_compat.is_torch_array(x):
+        x = x.detach().cpu()
+    return np.asarray(x, dtype=np.float64)
 
 
 def plain(x: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t3theory._checks import count, nonnegative, positive
-from t3theory._xp import log_sigmoid
+from t3theory._xp import as_numpy, log_sigmoid, namespace
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.envelope.ascent import raised
 from t3theory.envelope.atoms import Atoms, Point, log_rest
@@ -69,7 +69,8 @@ def worst_case(
     """sup {error(p̂^(T)_f) : δ(f) ≤ delta}, between a bound and a classifier that attains it.
 
     Args:
-        mixture: P_r, P_f, γ, μ.
+        mixture: P_r, P_f, γ, μ, of any array library; laws of fewer digits than float64's are
+            divided by their sum, and the certificate is that of these.
         delta: budget of excess risk, nats, ≥ 0.
         temperature: T > 0.
         quantity: "forget_error" (units of density) or "retain_error" (nats).
@@ -90,7 +91,7 @@ def worst_case(
     delta, temperature = nonnegative("delta", delta), positive("temperature", temperature)
     guidance_scale, nodes = nonnegative("guidance_scale", guidance_scale), count("nodes", nodes, 0)
     tolerance = positive("tolerance", tolerance)
-    mixture = _in_float64(mixture)
+    mixture = _widened(mixture)
     with np.errstate(over="ignore"):  # which `held` tells
         atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
 
@@ -124,11 +125,12 @@ def worst_case(
     return Certificate(value, max(upper, value), np.exp(log_sigmoid(log_odds)), log_odds)
 
 
-def _in_float64(mixture: Mixture) -> Mixture:
-    retain, forget, reference = (
-        np.asarray(x, np.float64) for x in (mixture.retain, mixture.forget, mixture.reference)
-    )
-    return Mixture(retain, forget, mixture.gamma, reference)
+def _widened(mixture: Mixture) -> Mixture:
+    """In NumPy's float64; a law of fewer digits, which sums to 1 within those, normalised again."""
+    retain, forget = as_numpy(mixture.retain), as_numpy(mixture.forget)
+    if namespace(mixture.retain).finfo(mixture.retain.dtype).bits < 64:
+        retain, forget = retain / retain.sum(), forget / forget.sum()
+    return Mixture(retain, forget, mixture.gamma, as_numpy(mixture.reference))
 
 
 def _heaviest(mixture: Mixture, atoms: Atoms, temperature: float) -> int:

@@ -27,6 +27,7 @@ from t3theory import (
 from t3theory.bounds import evaluate
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.divergences import bernoulli_kl, kl_divergence
+from t3theory.envelope import worst_case
 
 
 def ours(m: Mixture, f: Any, temperature: float, log: Any = np.log) -> dict[str, float]:
@@ -99,6 +100,22 @@ def make(request):
     # single precision: 12 atoms, logs of size up to 10: 1e-7 · 12 · 10
     rounding = 1e-12 if request.param == "torch" else 2e-5
     return (lambda x: torch.tensor(np.asarray(x), dtype=kind)), torch.log, rounding
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
+def test_every_array_library_has_a_worst_case(make):
+    """Single precision and gradients too: laws are made float64 and sum to 1 again."""
+    convert, _, rounding = make
+    rng = np.random.default_rng(0)
+    retain, forget = rng.dirichlet(np.ones(12), 2)
+    parts = [convert(x) for x in (retain, forget)]
+    if isinstance(parts[0], torch.Tensor):
+        parts[0].requires_grad_()
+    found = worst_case(Mixture(*parts, 0.2), 0.01)
+    assert found.lower <= found.upper
+    want = worst_case(Mixture(retain, forget, 0.2), 0.01)
+    # 5e-4: where the searches stop
+    assert found.upper == pytest.approx(want.upper, rel=5e-4 + rounding)
 
 
 def test_every_array_library_gives_the_same(make):
