@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import mpmath
 import numpy as np
 import pytest
 
-from t3theory import AssumptionError, Mixture
+from t3theory import AssumptionError, Mixture, bayes_classifier
 from t3theory.classifier import excess_risk_of_log_odds
-from t3theory.envelope import worst_case
-from t3theory.envelope.dual import ForgetDual
+from t3theory.envelope import coarse, worst_case
+from t3theory.envelope import search as branching
+from t3theory.envelope.ascent import Climb
+from t3theory.envelope.dual import ForgetDual, RetainDual
 from t3theory.envelope.maximiser import maximise
 from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
 from t3theory.envelope.reduction import reduce_atoms
-from t3theory.envelope.search import search
+from t3theory.envelope.search import _halves, _signs, _sketched, search
 
 PURE = Mixture([1.0, 0.0], [0.0, 1.0], 0.1)
 
@@ -139,6 +143,86 @@ def test_roots_that_may_overflow_leave_no_bound():
     atoms = reduce_atoms(PURE, 0.1, 2.0, 1.0)
     point = maximise(atoms, np.asarray([1e10, 1e308]), 1.0, 1.0)
     assert np.isnan(point.power).tolist() == [False, True]
+
+
+def kinds(rng, merged):
+    """Three kinds of atoms, one of them of `merged` equal atoms, and a budget."""
+    retain, forget = rng.dirichlet(np.ones(3), 2)
+    share = np.asarray([1.0, merged, 1.0])
+    parts = [np.repeat(x / share, share.astype(int)) for x in (retain, forget)]
+    m = Mixture(*(x / x.sum() / (x / x.sum()).sum() for x in parts), rng.uniform(0.1, 0.9))
+    return reduce_atoms(m, 0.05, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("merged", [1, 4])
+@pytest.mark.parametrize("seed", range(5))
+def test_halves_of_a_box_leave_no_value_out(seed, merged):
+    """Either one atom of the kind has f ≤ middle, in the first, or all have f ≥ middle, in the other."""
+    rng = np.random.default_rng(seed)
+    atoms = kinds(rng, merged)
+    dual = RetainDual(atoms, 0.05)
+    for z in range(atoms.size):
+        middle = rng.uniform(atoms.log_low[z], atoms.log_high[z])
+        below, above = (child.atoms for child in _halves(dual, z, middle))
+        assert atoms.separate(z)[0].size == below.size
+        one = atoms.separate(z)[1]
+        assert below.log_high[one] >= middle >= above.log_low[z]
+        # all else is as it was
+        assert np.all(
+            np.delete(below.log_high, one) == np.delete(atoms.separate(z)[0].log_high, one)
+        )
+        assert np.all(below.log_low == atoms.separate(z)[0].log_low)
+        assert np.all(np.delete(above.log_low, z) == np.delete(atoms.log_low, z))
+        assert np.all(above.log_high == atoms.log_high)
+
+
+@pytest.mark.parametrize("merged", [1, 4])
+def test_signs_leave_none_out(merged):
+    """Either one atom of the kind is positive, the others free, or all of the kind are negative."""
+    atoms = kinds(np.random.default_rng(0), merged)
+    for z in range(atoms.size):
+        plus, minus = (child.atoms for child in _signs(ForgetDual(atoms, 0.05), z))
+        one = atoms.separate(z)[1]
+        assert plus.sign[one] == 1
+        assert minus.sign[z] == -1
+        assert not np.any(np.delete(plus.sign, one))
+        assert not np.any(np.delete(minus.sign, z))
+        for child in (plus, minus):
+            assert np.all(child.log_low[: atoms.size] == atoms.log_low)
+            assert child.probability.sum() == pytest.approx(1, rel=1e-12)
+
+
+def test_a_sketchs_intervals_tile_the_normalisers(monkeypatch):
+    monkeypatch.setattr(branching, "_SPLIT_ATOMS", 20)
+    monkeypatch.setattr(coarse, "_CELLS", 4)
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        retain, forget = rng.dirichlet(np.ones(60)), rng.dirichlet(np.full(60, 0.1))
+        m = Mixture(retain, forget, 0.5, rng.uniform(0.1, 1, 60))
+        for kind in (ForgetDual, RetainDual):
+            dual = kind(reduce_atoms(m, 0.05, 1.5, 1.0), 0.05)
+            sketch = replace(dual, atoms=coarse.coarsen(dual.atoms, 0.05))
+            want = affordable(dual, affordable(sketch).multipliers).span
+            spans = [node.span for node in _sketched(dual, Climb(dual), 5e-4, 40, math.inf)]
+            assert (spans[0][0], spans[-1][1]) == want
+            assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
+
+
+@pytest.mark.parametrize("delta", [1e-3, 1e-2, 0.1])
+def test_no_point_of_a_grid_is_above_where_a_box_is_split(delta):
+    """Two atoms whose light and heavy falls of f are worth the same."""
+    m = Mixture([0.36, 0.64], [0.99, 0.01], 0.9, [1.0, 0.22])
+    first, second = np.meshgrid(np.linspace(-9, 9, 1201), np.linspace(-6, 14, 1201))
+    log_f = -np.logaddexp(0, -np.stack([first, second], -1))
+    log_g = -np.logaddexp(0, np.stack([first, second], -1))
+    star = np.asarray(bayes_classifier(m))
+    kl = star * (np.log(star) - log_f) + (1 - star) * (np.log(1 - star) - log_g)
+    log_f = log_f[kl @ np.asarray(m.probabilities) <= delta]
+    error = np.log(np.exp(log_f) @ np.asarray(m.probabilities)) - log_f @ m.retain
+    error += np.sum(m.retain * np.log(m.retain / m.probabilities))
+    for nodes in (5, 50, 200):  # wherever the search stops
+        found = worst_case(m, delta, 1.0, "retain_error", nodes=nodes)
+        assert 0.95 * found.lower <= error.max() <= found.upper
 
 
 class Hollow(ForgetDual):
