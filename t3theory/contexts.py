@@ -69,6 +69,13 @@ class ContextMixture:
         return namespace(self.retain).sum(self.forget, axis=-1)
 
     @property
+    def forget_peaks(self) -> Array:
+        """max_y P_f(y|c), shape (contexts,); 0 where P_f(c) = 0."""
+        xp = namespace(self.forget)
+        total = xp.expand_dims(self.forget_contexts, axis=-1)
+        return xp.max(self.forget / xp.where(total > 0, total, xp.ones_like(total)), axis=-1)
+
+    @property
     def forget_share(self) -> Array:
         """γ_c = γ P_f(c)/P(c) = E_{P(·|c)}[1−f*], shape (contexts,); 0 where P(c) = 0."""
         xp = namespace(self.retain)
@@ -129,11 +136,15 @@ class ContextMixture:
 
     def forget_error(self, log_q: Array) -> float:
         """Σ P_f(c,y)|P_r(y|c) − Q(y|c)|, with P_r(·|c) = 0 where no retain data has the context."""
+        return float(namespace(self.retain).sum(self.forget_errors(log_q)))
+
+    def forget_errors(self, log_q: Array) -> Array:
+        """What each context has of the forget error, shape (contexts,)."""
         xp, log_q = namespace(self.retain), self._log_conditional(log_q)
         retain = xp.exp(self.log_retain_conditional)
         known = xp.expand_dims(self.retain_contexts > 0, axis=-1)
         retain = xp.where(known, retain, xp.zeros_like(retain))
-        return float(xp.sum(self.forget * xp.abs(retain - xp.exp(log_q))))
+        return xp.sum(self.forget * xp.abs(retain - xp.exp(log_q)), axis=-1)
 
     def _of_contexts(self, name: str, values: Array) -> Array:
         """One number a context: shapes that broadcast would mean something else."""

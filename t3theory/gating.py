@@ -20,6 +20,7 @@ __all__ = [
     "gate_signal",
     "gated_temperature",
     "retain_bias_bound",
+    "soft_gate_bias_bound",
 ]
 
 
@@ -117,17 +118,34 @@ def gate_guarantee(
     missed = min(1.0, (threshold + gap) / gamma)
     alike = float(xp.sum(xp.where(forget > lower_threshold, kept, xp.zeros_like(kept))))
     gated = min(1.0, alike + gap / ((1 - gamma) * (threshold - lower_threshold)))
+    cooling = 1 - 1 / temperature
+    bias = cooling * (gated * math.log(mixture.retain.shape[-1]) + _mixed(mixture))
+    return GateGuarantee(gap, missed, gated, bias, 2 * float(xp.max(mixture.forget_peaks)) * missed)
+
+
+def soft_gate_bias_bound(mixture: ContextMixture, excess_risk: float, temperature: float) -> float:
+    """N. Σ_c P_r(c) RB_{T(c)}(c), T(c) = 1 + (T−1)γ̂_c, for every classifier with δ(f) ≤ δ, nats.
+
+    At most (T−1) [ (E_{P_r}[γ_c] + Δ/(1−γ)) log |Y| + E_{P_r} log 1/(1−γ_c) ], and what a uniform
+    temperature T has.
+
+    Args:
+        excess_risk: δ, nats. temperature: T ≥ 1.
+    """
+    temperature = at_least("temperature", temperature, 1)
+    xp = namespace(mixture.retain)
+    gap = gap_bound(float(overlap(mixture.joint)), excess_risk) / (1 - mixture.gamma)
+    seen = min(1.0, float(xp.sum(mixture.retain_contexts * mixture.forget_share)) + gap)
+    outcomes, mixed = math.log(mixture.retain.shape[-1]), _mixed(mixture)
+    return min((temperature - 1) * (seen * outcomes + mixed),
+               (1 - 1 / temperature) * (outcomes + mixed))  # fmt: skip
+
+
+def _mixed(mixture: ContextMixture) -> float:
+    """E_{P_r} log 1/(1−γ_c), nats."""
+    xp, kept = namespace(mixture.retain), mixture.retain_contexts
     seen = kept > 0
     # 1 − γ_c = (1−γ)P_r(c)/P(c), which stays positive where 1 − γ_c would round to 0
-    pure = (1 - gamma) * kept / xp.where(seen, mixture.context_probabilities, xp.ones_like(kept))
-    mixed = -float(xp.sum(kept * xp.log(xp.where(seen, pure, xp.ones_like(pure)))))
-    cooling = 1 - 1 / temperature
-    bias = cooling * (gated * math.log(mixture.retain.shape[-1]) + mixed)
-    return GateGuarantee(gap, missed, gated, bias, 2 * _conditional_sup(mixture) * missed)
-
-
-def _conditional_sup(mixture: ContextMixture) -> float:
-    """max P_f(y|c), over contexts with forget mass."""
-    xp = namespace(mixture.forget)
-    total = xp.expand_dims(mixture.forget_contexts, axis=-1)
-    return float(xp.max(mixture.forget / xp.where(total > 0, total, xp.ones_like(total))))
+    pure = (1 - mixture.gamma) * kept
+    pure = pure / xp.where(seen, mixture.context_probabilities, xp.ones_like(kept))
+    return -float(xp.sum(kept * xp.log(xp.where(seen, pure, xp.ones_like(pure)))))

@@ -226,10 +226,14 @@ _STATEMENTS = (
         "Gated tempering",
         "Σ_c P(c)|γ̂_c−γ_c| ≤ Δ; P_f(not gated) ≤ (τ+Δ)/γ; "
         "P_r(gated) ≤ P_r(γ_c>τ₀) + Δ/((1−γ)(τ−τ₀)); "
-        "retain bias ≤ (1−1/T)[P_r(gated) log|Y| + E_{P_r} log 1/(1−γ_c)].",
+        "retain bias ≤ (1−1/T)[P_r(gated) log|Y| + E_{P_r} log 1/(1−γ_c)]. "
+        "Both errors of a hard gate: RE ≤ bias + (δ + √(V_T δ/2))/(1−γ); "
+        "FE ≤ Σ_{P_r(c)>0} FB_T(c) + R_T + min(R_1, 2 max P_f(y|c) P_f(not gated)) + Σ_{P_r(c)=0} P_f(c) max_y P_f(y|c).",
         (
             "t3theory.gating.gate_guarantee",
+            "t3theory.gated_errors.gated_error_bounds",
             "t3theory.gating.retain_bias_bound",
+            "t3theory.gating.soft_gate_bias_bound",
             "t3theory.gating.gated_temperature",
         ),
         (
@@ -240,6 +244,9 @@ _STATEMENTS = (
             _GATES + "test_gated_retain_contexts_are_attained",
             _GATES + "test_bias_of_a_gated_context_is_attained",
             _GATES + "test_forget_error_of_what_is_not_gated_is_attained",
+            _GATES + "test_gated_errors_of_every_classifier",
+            _GATES + "test_gated_errors_are_attained_without_risk",
+            _GATES + "test_soft_gate_bias",
             _GATES + "test_gating_helps_where_contexts_are_apart",
             _GATES + "test_gating_cannot_help_where_every_context_has_the_same_share",
             _BALLS + "test_gate_signal",

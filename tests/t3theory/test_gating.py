@@ -13,7 +13,14 @@ from strategies import joint_laws
 from t3theory import AssumptionError, Mixture
 from t3theory.contexts import ContextMixture
 from t3theory.divergences import kl_divergence
-from t3theory.gating import gate_guarantee, gate_signal, gated_temperature, retain_bias_bound
+from t3theory.gated_errors import gated_error_bounds
+from t3theory.gating import (
+    gate_guarantee,
+    gate_signal,
+    gated_temperature,
+    retain_bias_bound,
+    soft_gate_bias_bound,
+)
 from t3theory.sequences import (
     position_retain_bound,
     positions,
@@ -241,12 +248,69 @@ def test_gating_cannot_help_where_every_context_has_the_same_share():
         assert np.ptp(t) == 0  # all or none: one of the two uniform temperatures
 
 
-def test_soft_gate_bias_is_below_the_hard_bound_of_its_temperature():
-    m = example(apart=True)
-    t = gated_temperature(gate_signal(m, m.bayes_classifier), 4.0, soft=True)
-    assert t[:8] == pytest.approx(np.ones(8))
-    assert t[8] == pytest.approx(4.0)
-    assert m.retain_error(m.estimate(m.bayes_classifier, t)) == pytest.approx(0.0, abs=1e-14)
+@given(joint_laws((4, 3)), st.floats(1.0, 10.0), st.floats(0.0, 0.3))
+def test_soft_gate_bias(law, temperature, noise):
+    """The gated oracle's bias, T(c) by a classifier's own signal; a temperature a context has its bound."""
+    retain, forget, gamma, _ = law
+    m = ContextMixture(retain, forget, gamma)
+    rng = np.random.default_rng(3)
+    star = np.asarray(m.bayes_classifier)
+    f = np.clip(star + noise * rng.normal(size=star.shape), 1e-9, 1 - 1e-9)
+    heat = gated_temperature(gate_signal(m, f), temperature, soft=True)
+    bias = m.retain_error(m.estimate(star, heat))
+    each = retain_bias_bound(heat, 3, m.forget_share)
+    kept = np.asarray(m.retain_contexts)
+    assert bias <= float(np.sum(kept[kept > 0] * each[kept > 0])) * (1 + ROUNDING) + ROUNDING
+    bound = soft_gate_bias_bound(m, m.excess_risk(f), temperature)
+    assert bias <= bound * (1 + ROUNDING) + ROUNDING
+
+
+def test_soft_gate_bias_is_attained_where_the_signal_is_the_share():
+    """One context, P_f = P_r uniform: γ̂ = γ, no bias; pure retain contexts: γ̂ = 0, T(c) = 1."""
+    pure = ContextMixture([[0.9, 0.1], [0.0, 0.0]], [[0.0, 0.0], [0.5, 0.5]], 0.2)
+    assert soft_gate_bias_bound(pure, 0.0, 8.0) == pytest.approx(0, abs=1e-15)
+    # T = 1 + (T−1)γ̂ rises with the signal: a square of it would be 1.25 here.
+    assert gated_temperature(np.array([0.5]), 2.0, soft=True)[0] == 1.5
+
+
+@given(joint_laws((4, 3)), st.floats(1.0, 10.0), st.floats(0.05, 0.95), st.floats(0.0, 0.3))
+def test_gated_errors_of_every_classifier(law, temperature, threshold, noise):
+    """N, whole: both errors of the gated estimate, against the bounds that know the risk alone."""
+    retain, forget, gamma, _ = law
+    m = ContextMixture(retain, forget, gamma)
+    rng = np.random.default_rng(4)
+    star = np.asarray(m.bayes_classifier)
+    f = np.clip(star + noise * rng.normal(size=star.shape), 1e-9, 1 - 1e-9)
+    estimate = m.estimate(f, gated_temperature(gate_signal(m, f), temperature, threshold))
+    for below in (0.0, threshold / 2):
+        found = gated_error_bounds(m, m.excess_risk(f), temperature, threshold, below)
+        assert m.retain_error(estimate) <= found.retain_error * (1 + ROUNDING) + ROUNDING
+        assert m.forget_error(estimate) <= found.forget_error * (1 + ROUNDING) + ROUNDING
+
+
+def test_gated_errors_are_attained_without_risk():
+    """Every context has the share 0.6 and is gated: the errors are those of tempering alone.
+
+    Where only forget data have a context its error is their peak; one percent less is false.
+    """
+    m = ContextMixture([[0.4, 0.1], [0.1, 0.4]], [[0.1, 0.4], [0.4, 0.1]], 0.6)
+    oracle = m.estimate(m.bayes_classifier, 2.0)
+    found = gated_error_bounds(m, 0.0, 2.0)
+    assert found.forget_error == pytest.approx(m.forget_error(oracle), rel=1e-12)
+    assert found.retain_error == pytest.approx(m.retain_error(oracle), rel=1e-12)
+    apart = ContextMixture([[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]], 0.5)
+    f = np.array([[1.0, 1.0], [0.0, 1e-6]])  # all mass of the forget context on its forget token
+    wrong = apart.forget_error(apart.estimate(f, 2.0))
+    assert wrong > 0.99 * gated_error_bounds(apart, apart.excess_risk(f), 2.0).forget_error == 0.99
+
+
+def test_gated_errors_fall_with_the_risk():
+    """Half a percent of retain mass beside each forget token: the parts that the risk adds."""
+    m = ContextMixture([[0.5, 0.49], [0.005, 0.005]], [[0.0, 0.0], [0.0, 1.0]], 0.01)
+    errors = [gated_error_bounds(m, delta, 2.0).forget_error for delta in (1e-8, 1e-6, 1e-4)]
+    assert errors == sorted(errors)
+    small = gated_error_bounds(m, 0.0, 2.0).forget_error
+    assert errors[0] - small == pytest.approx((errors[1] - small) / 10, rel=1e-3), "as √δ for T ≤ 2"
 
 
 def test_wrong_use_is_named():
