@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,28 +40,57 @@ def generate(
         raise AssumptionError("max_new_tokens", "must be at least 1", max_new_tokens)
 
     import torch
-    from transformers import TextStreamer
 
     from llm import adapter as adapters
-    from llm.encoding import encode_prompt
     from llm.loading import load_base, named_base
     from llm.model import T3ForCausalLM
-    from llm.scoring import check_fit, end_ids, pad_id, plainly
 
     description, _ = adapters.load(adapter)
     with named_base(adapter, description.base, base) as name:
         model, tokenizer = load_base(name, device, dtype)
     unlearned = T3ForCausalLM.from_pretrained(adapter, base=model)
-    asked = encode_prompt(tokenizer, prompt, raw)
-    room = min(max_new_tokens, _room(model, len(asked)))
-    check_fit(model, [asked])
+    asked = _asked(unlearned, tokenizer, prompt, raw)
+    torch.manual_seed(seed)
+    _stream(unlearned, tokenizer, asked, max_new_tokens, sample)
+
+
+def _asked(model: Any, tokenizer: Any, prompt: str, raw: bool) -> list[int]:
+    """The prompt's tokens, if the model has them and room for one more."""
+    from llm.encoding import encode_prompt
+    from llm.scoring import check_fit
+    from t3theory.exceptions import InputError
+
+    ids = encode_prompt(tokenizer, prompt, raw)
+    longest = _positions(model)
+    if longest is not None and len(ids) >= longest:
+        raise InputError(
+            f"--prompt: expected fewer than the {longest} tokens of the model's context, "
+            f"got {len(ids)}"
+        )
+    check_fit(model, [ids])
+    return ids
+
+
+def _positions(model: Any) -> int | None:
+    return getattr(model.config, "max_position_embeddings", None)
+
+
+def _stream(
+    model: Any, tokenizer: Any, asked: list[int], max_new_tokens: int, sample: bool
+) -> None:
+    import torch
+    from transformers import TextStreamer
+
+    from llm.scoring import end_ids, pad_id, plainly
+
     ids = torch.tensor([asked], device=model.device)
+    longest = _positions(model)
+    room = max_new_tokens if longest is None else min(max_new_tokens, longest - len(asked))
     # Left open, transformers keeps the 50 likeliest.
     whole = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} if sample else {}
-    ends = end_ids(unlearned, tokenizer)
-    torch.manual_seed(seed)
-    with plainly(unlearned):
-        unlearned.generate(
+    ends = end_ids(model, tokenizer)
+    with plainly(model):
+        model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=room,
@@ -73,15 +101,3 @@ def generate(
             **whole,
         )
     sys.stdout.flush()
-
-
-def _room(model: Any, asked: int) -> float:
-    """How many tokens the model's context has left after the prompt's."""
-    from t3theory.exceptions import InputError
-
-    longest = getattr(model.config, "max_position_embeddings", None) or math.inf
-    if asked >= longest:
-        raise InputError(
-            f"--prompt: expected fewer than the {longest} tokens of the model's context, got {asked}"
-        )
-    return longest - asked
