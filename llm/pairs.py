@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from llm.json_lines import json_lines
 from t3theory.exceptions import InputError
 
-__all__ = ["Pair", "check_disjoint", "read_pairs", "words_of"]
+__all__ = ["Pair", "check_disjoint", "named_content", "read_pairs", "words_of"]
 
 FIELDS = (("question", "answer"), ("prompt", "completion"))
 
@@ -32,6 +33,12 @@ def read_pairs(path: str | Path) -> list[Pair]:
     if not pairs:
         raise InputError(f"{path}: expected at least one pair, got an empty file")
     return pairs
+
+
+def named_content(path: str | Path) -> dict[str, str]:
+    """A file by its name and what is in it: {"name", "sha256"}, as `sha256sum` prints it."""
+    path = Path(path)
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _pair(row: object, place: str) -> Pair:

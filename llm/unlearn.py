@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llm import adapter
 from llm.bases import check_causal_lm, check_looks_back
+from llm.card import card
 from llm.diagnostics import calibration, head_risk, retain_error, share_quantiles
 from llm.encoding import Encoded, encode_pair
 from llm.features import Features, cache_features
@@ -21,7 +24,6 @@ from llm.retain_budget import CANDIDATES, Candidate, choose, pair_losses
 from llm.scoring import check_fit
 from llm.tilt import T3Config
 from t3theory.exceptions import AssumptionError, InputError
-from t3theory.records import atomic_path, write_json
 
 __all__ = ["Pair", "UnlearnConfig", "Unlearned", "check_disjoint", "read_pairs", "unlearn"]
 
@@ -187,69 +189,21 @@ def _reason(config: HeadConfig, risk: float) -> str:
     return f"{config.steps} steps"
 
 
-CARD = """\
----
-library_name: transformers
-tags: [unlearning, temper-then-tilt]
----
-# Unlearning adapter
+def save_unlearned(
+    folder: str | Path, result: Unlearned, files: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
+    """Write the adapter, its figures (`unlearn.json`) and its card (`README.md`), all or nothing.
 
-A low-rank classifier of retain against forget tokens for the base model `{base}`, applied as
-`log p / T + s · log f` at every position.
-
-| | |
-|---|---|
-| pairs | {forget} to forget, {retain} to retain, {heldout} retain pairs held out |
-| head | rank {rank}, {steps} steps, stopped by {stopped} |
-| settings | T = {temperature:g}, s = {scale:g}, gate {gate} |
-| head risk (balanced, nats a token) | {risk:.4f}, at most {upper:.4f} with confidence {confidence:g} |
-| held-out retain loss (nats a token) | {base_retain:.4f} in the base, {cost:+.4f} here |
-| loss on pairs to forget (nats a token) | {base_forget:.4f} in the base, {forget_loss:.4f} here |
-
-**Threat model.** This unlearns behind an interface. The base model's weights are unchanged:
-whoever holds them, or can remove this adapter, has what was to be forgotten. The head itself
-was trained on the pairs to forget and may tell which tokens they hold.
-
-The folder holds the head (`head.safetensors`), its settings (`t3_config.json`) and all
-figures of its training (`unlearn.json`).
-"""
-
-
-def save_unlearned(folder: str | Path, result: Unlearned) -> None:
-    """Write the adapter, its figures (`unlearn.json`) and its card (`README.md`).
-
+    Args:
+        files: "forget" and "retain" to `llm.pairs.named_content` of the files they came from.
     Raises:
         InputError: the folder cannot be written.
     """
-    folder = Path(folder)
-    result.model.save_pretrained(folder)
-    try:
-        write_json(folder / "unlearn.json", result.report)
-        with atomic_path(folder / "README.md") as temporary:
-            temporary.write_text(_card(result), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{folder}: the adapter cannot be written, {error}") from error
-
-
-def _card(result: Unlearned) -> str:
-    report = result.report
-    chosen, pairs = report["chosen"], report["pairs"]
-    return CARD.format(
-        base=result.model.base.config.name_or_path or "(unnamed)",
-        forget=pairs["forget"],
-        retain=pairs["retain"],
-        heldout=pairs["heldout_retain"],
-        rank=report["head"]["rank"],
-        steps=report["steps"],
-        stopped=report["stopped_by"],
-        temperature=chosen["config"]["temperature"],
-        scale=chosen["config"]["guidance_scale"],
-        gate=chosen["config"]["gate"],
-        risk=report["risk"]["balanced"],
-        upper=report["risk"]["balanced_upper"],
-        confidence=report["risk"]["confidence"],
-        base_retain=report["base_loss"]["heldout_retain"],
-        cost=chosen["retain_cost"],
-        base_forget=report["base_loss"]["forget"],
-        forget_loss=chosen["forget_loss"],
-    )
+    folder, model = Path(folder), result.model
+    report = result.report | ({"files": files} if files else {})
+    base = model.base.config.name_or_path or model.base.name_or_path
+    beside = {
+        "unlearn.json": json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False) + "\n",
+        "README.md": card(report, base, folder.resolve().name),
+    }
+    adapter.save(folder, model.base, model.head, model.t3_config, beside)

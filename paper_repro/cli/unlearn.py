@@ -55,11 +55,17 @@ def unlearn(
         device: cpu, cuda, …; default cuda where there is one.
         dtype: of the base (auto, float32, bfloat16, float16).
     """
+    from llm.pairs import named_content
+
     # Bad input is found before the libraries and the model are loaded.
     pairs = _pairs(forget, retain, out)
+    files = {"forget": named_content(forget), "retain": named_content(retain)}
 
+    from rich.console import Console
+
+    from llm import processes
     from llm.fit_head import HeadConfig
-    from llm.unlearn import UnlearnConfig
+    from llm.unlearn import UnlearnConfig, save_unlearned
 
     head = HeadConfig(
         rank=rank,
@@ -72,7 +78,10 @@ def unlearn(
     config = UnlearnConfig(
         head=head, candidates=_candidates(temperature, gate), retain_budget=retain_budget
     )
-    _run(model, pairs, out, config, cache, device, dtype)
+    result = _run(model, pairs, config, cache, device, dtype)
+    if processes.is_main():
+        save_unlearned(out, result, files)
+        Console().print(_line(out, result), markup=False, highlight=False, soft_wrap=True)
 
 
 def _pairs(forget: Path, retain: Path, out: Path) -> tuple[list[Pair], list[Pair]]:
@@ -100,25 +109,19 @@ def _candidates(temperature: float | None, gate: Gate | None) -> tuple[T3Config,
 def _run(
     model: str,
     pairs: tuple[list[Pair], list[Pair]],
-    out: Path,
     config: UnlearnConfig,
     cache: Path | None,
     device: str | None,
     dtype: str,
-) -> None:
+) -> Unlearned:
     from rich.console import Console
 
-    from llm import processes
     from llm.loading import load_base
-    from llm.unlearn import save_unlearned, unlearn
+    from llm.unlearn import unlearn
 
     with Console(stderr=True).status("loading the model") as status:
         base, tokenizer = load_base(model, device, dtype)
-        result = unlearn(base, tokenizer, *pairs, config, cache, lambda what: status.update(what))
-    if not processes.is_main():
-        return
-    save_unlearned(out, result)
-    Console().print(_line(out, result), markup=False, highlight=False, soft_wrap=True)
+        return unlearn(base, tokenizer, *pairs, config, cache, lambda what: status.update(what))
 
 
 def _line(out: Path, result: Unlearned) -> str:

@@ -6,8 +6,10 @@ import json
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from tiny_bases import tiny_base
 
+from llm.card import card
 from llm.encoding import collate, encode_pair
 from llm.fit_head import HeadConfig
 from llm.model import T3Config, T3ForCausalLM
@@ -71,9 +73,34 @@ def test_forgets_and_keeps_and_says_so(memorised, tiny_tokenizer, tmp_path):
     again = T3ForCausalLM.from_pretrained(tmp_path / "adapter", base=memorised)
     assert again.t3_config == result.model.t3_config
     assert json.loads((tmp_path / "adapter/unlearn.json").read_text()) == report
-    card = (tmp_path / "adapter/README.md").read_text()
-    assert "Threat model" in card
-    assert "4 to forget" in card
+    text = (tmp_path / "adapter/README.md").read_text()
+    assert "Threat model" in text
+    assert cells(text, "to forget") == ["4", "(pairs in memory)", ""]
+    assert cells(text, "to retain") == ["12", "(pairs in memory)", ""]
+
+
+def cells(card, first):
+    """The other cells of a table's row, in whichever of the card's tables."""
+    row = next(line for line in card.split("\n") if line.startswith(f"| {first} |"))
+    return [cell.strip() for cell in row.split("|")[2:-1]]
+
+
+def test_the_card_says_what_was_trained_on_what(memorised, tiny_tokenizer):
+    result = unlearn(memorised, tiny_tokenizer, FORGET, RETAIN, CONFIG)
+    files = {name: {"name": f"{name}.jsonl", "sha256": "0f" * 32} for name in ("forget", "retain")}
+    text = card(result.report | {"files": files}, "owner/name", "adapter")
+    assert ModelCard(text).data.base_model == "owner/name"
+    assert cells(text, "to retain") == ["12", "`retain.jsonl`", f"`{'0f' * 32}`"]
+    before, chosen = result.report["base_loss"], result.report["chosen"]
+    for row, values in (
+        ("pairs to forget", (before["forget"], chosen["forget_loss"])),
+        ("held-out retain pairs", (r := before["heldout_retain"], r + chosen["retain_cost"])),
+    ):
+        assert list(map(float, cells(text, row))) == pytest.approx(values, abs=1e-4)
+    for base, name in (("/home/me/models/mine", "mine"), ("", "(unnamed)")):
+        text = card(result.report, base, "adapter")
+        assert ModelCard(text).data.base_model is None
+        assert f"base model `{name}`" in text
 
 
 def test_same_seed_same_adapter(memorised, tiny_tokenizer):

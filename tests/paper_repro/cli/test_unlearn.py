@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
@@ -54,6 +55,10 @@ def test_unlearn_then_generate(place, capsys):
     assert "head risk" in said
     files = sorted(p.name for p in (place / "adapter").iterdir())
     assert files == ["README.md", "head.safetensors", "t3_config.json", "unlearn.json"]
+    card = (place / "adapter/README.md").read_text()
+    hashed = hashlib.sha256((place / "forget.jsonl").read_bytes()).hexdigest()
+    assert f"| to forget | 4 | `forget.jsonl` | `{hashed}` |" in card
+    assert str(place) not in card
     ask = ["generate", "--adapter", str(place / "adapter"), "--prompt", "Who wrote book 1?"]
     assert main([*ask, "--max-new-tokens", "8", "--device", "cpu"]) == 0
     first = capsys.readouterr().out
