@@ -73,6 +73,10 @@ class HeadConfig:
         for name in ("weight_decay", "warmup_steps"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise AssumptionError(name, "must be ≥ 0", getattr(self, name))
+        if self.stop_at_risk is not None and not 0 <= self.stop_at_risk < math.inf:
+            raise AssumptionError("stop_at_risk", "must be ≥ 0", self.stop_at_risk)
+        if not -(2**63) <= self.seed < 2**63:
+            raise AssumptionError("seed", "must fit in 64 bits", self.seed)
         if self.weighting not in ("balanced", "token"):
             raise AssumptionError("weighting", "must be 'balanced' or 'token'", self.weighting)
 
@@ -179,6 +183,7 @@ def fit_head(
         the head and the history of its risk; the last entry is the head's own.
     Raises:
         InputError: the two have different widths, or a target is outside the vocabulary.
+        AssumptionError: training diverged at this learning rate.
 
     The result depends on the arguments alone: same seed, same head.
     """
@@ -197,6 +202,9 @@ def fit_head(
             history.append(_evaluate(head, step, (sampled[0], sampled[1]), heldout))
             if on_evaluation is not None:
                 on_evaluation(history[-1], head)
+            if not math.isfinite(history[-1].risk):
+                why = f"must be smaller: the risk is {history[-1].risk} after {step} steps"
+                raise AssumptionError("learning_rate", why, config.learning_rate)
             if config.stop_at_risk is not None and history[-1].risk <= config.stop_at_risk:
                 break
         if step < config.steps:

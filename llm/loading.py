@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -17,6 +18,16 @@ from t3theory.exceptions import InputError
 __all__ = ["load_base", "load_causal_lm", "named_base"]
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+@contextmanager
+def _on(device: str) -> Iterator[None]:
+    """Whatever goes wrong on `device` as one line."""
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"device {device!r}: cannot be used: {reason}") from error
 
 
 @contextmanager
@@ -95,12 +106,12 @@ def load_base(name: str, device: str | None = None, dtype: str = "auto") -> tupl
         raise InputError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
     if device is None:
         device = processes.device()
+    if device != "auto":
+        with _on(device):
+            torch.zeros(1, device=device).item()  # one that holds no numbers is none
     where = {"device_map": "auto"} if device == "auto" else {}
     base = load_causal_lm(name, dtype=dtype, **where)
     with _one_line(name):
         tokenizer = AutoTokenizer.from_pretrained(name)
-    try:
+    with _on(device):
         return (base if device == "auto" else base.to(device)).eval(), tokenizer
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(f"device {device!r}: cannot be used: {reason}") from error

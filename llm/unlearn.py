@@ -51,8 +51,8 @@ class UnlearnConfig:
             raise AssumptionError("heldout_share", "must lie in (0, 1)", self.heldout_share)
         if not self.candidates:
             raise AssumptionError("candidates", "must be at least one", 0)
-        if not self.retain_budget >= 0:
-            raise AssumptionError("retain_budget", "must be ≥ 0", self.retain_budget)
+        if not 0 <= self.retain_budget < math.inf:
+            raise AssumptionError("retain_budget", "must be ≥ 0 and finite", self.retain_budget)
 
 
 class Unlearned(NamedTuple):
@@ -81,10 +81,11 @@ def unlearn(
         InputError: no forget pairs, fewer than two retain pairs, a pair in both sets, a pair
             longer than the base's context or with tokens that the base has not, a base whose
             states are not finite.
+        AssumptionError: a rank above the number of tokens, a learning rate that diverges.
     """
     config = UnlearnConfig() if config is None else config
     say = progress or (lambda _: None)
-    _check(base, forget, retain)
+    vocab_size = _check(base, forget, retain, config.head.rank)
     forgotten = _encode(base, tokenizer, forget, "forget")
     retained = _encode(base, tokenizer, retain, "retain")
     trained, kept = ([retained[i] for i in part] for part in _split(retain, config))
@@ -92,7 +93,6 @@ def unlearn(
     say("one pass of the base over all pairs")
     features = [cache_features(base, r, cache_folder).to(base.device) for r in rows]
     say("training the head")
-    vocab_size = base.get_output_embeddings().weight.shape[0]
     fit = fit_head(features[1], features[0], vocab_size, config.head)
     say("choosing temperature and gate")
     chosen, figures = _choose(base, fit.head, rows[0], rows[2], config)
@@ -101,7 +101,8 @@ def unlearn(
     return Unlearned(T3ForCausalLM(base, fit.head, chosen.config).eval(), report)
 
 
-def _check(base: Any, forget: Sequence[Pair], retain: Sequence[Pair]) -> None:
+def _check(base: Any, forget: Sequence[Pair], retain: Sequence[Pair], rank: int) -> int:
+    """The number of the base's tokens, if all of this fits together."""
     different = len({words_of(*pair[:2]) for pair in retain})
     if not forget or different < 2:
         raise InputError(
@@ -111,6 +112,10 @@ def _check(base: Any, forget: Sequence[Pair], retain: Sequence[Pair]) -> None:
     check_disjoint(forget, retain)
     check_causal_lm(base)
     check_looks_back(base)
+    vocab_size = int(base.get_output_embeddings().weight.shape[0])
+    if rank > vocab_size:
+        raise AssumptionError("rank", f"must be at most the base's {vocab_size} tokens", rank)
+    return vocab_size
 
 
 def _about_head(

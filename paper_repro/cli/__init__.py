@@ -8,7 +8,9 @@ import re
 import sys
 import textwrap
 import typing
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from t3theory.exceptions import InputError, T3Error
@@ -121,9 +123,39 @@ def _parser(name: str, command: Command, function: Callable[..., Any]) -> Any:
             # `--only a b` reads better than a list in JSON.
             how |= {"nargs": "*", "type": item}
         else:
-            how["type"] = hint
+            how["type"] = _reader(hint)
         parser.add_argument(option, **how)
     return parser
+
+
+class _Reader(NamedTuple):
+    """From an option's word to its value; says what it expects in the help and in errors."""
+
+    expected: str
+    value: Callable[[str], Any]
+
+    def __call__(self, word: str) -> Any:
+        try:
+            return self.value(word)
+        except (KeyError, ValueError) as error:
+            raise ArgumentTypeError(f"expected {self.expected}, got {word!r}") from error
+
+    def __str__(self) -> str:
+        return self.expected
+
+
+_WORDS = {int: "a whole number", float: "a number", Path: "a path", str: "text"}
+
+
+def _reader(hint: Any) -> _Reader:
+    args = typing.get_args(hint)
+    if type(None) in args:  # an option that may be left out
+        return _reader(args[0])
+    if typing.get_origin(hint) is typing.Literal:
+        return _Reader(
+            f"{', '.join(args[:-1])} or {args[-1]}", {arg: arg for arg in args}.__getitem__
+        )
+    return _Reader(_WORDS[hint], hint)
 
 
 def _item_type(hint: Any) -> Any:

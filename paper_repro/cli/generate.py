@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from t3theory.exceptions import AssumptionError, InputError
+
 __all__ = ["generate"]
 
 
@@ -34,10 +36,14 @@ def generate(
         device: cpu, cuda, …; default cuda where there is one.
         dtype: of the base (auto, float32, bfloat16, float16).
     """
-    from t3theory.exceptions import AssumptionError
-
     if max_new_tokens < 1:
         raise AssumptionError("max_new_tokens", "must be at least 1", max_new_tokens)
+    if not -(2**63) <= seed < 2**63:
+        raise AssumptionError("seed", "must fit in 64 bits", seed)
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InputError("--prompt: expected text in UTF-8") from error
 
     import torch
 
@@ -58,7 +64,6 @@ def _asked(model: Any, tokenizer: Any, prompt: str, raw: bool) -> list[int]:
     """The prompt's tokens, if the model has them and room for one more."""
     from llm.encoding import encode_prompt
     from llm.scoring import check_fit
-    from t3theory.exceptions import InputError
 
     ids = encode_prompt(tokenizer, prompt, raw)
     longest = _positions(model)

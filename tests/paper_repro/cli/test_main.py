@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -58,7 +59,9 @@ def test_every_command_explains_itself(capsys, name):
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
     assert stopped.value.code == 0
-    assert f"t3 {name}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"t3 {name}" in said
+    assert not re.search(r"<|object|function", said), "types are said in words"
 
 
 def test_an_interrupt_is_130_with_a_line(capsys, monkeypatch):

@@ -129,7 +129,14 @@ def test_wrong_input_is_one_line_before_the_model_loads(place, tmp_path, capsys,
         ({"out": file}, "expected a folder, got a file"),
         ({"temperature": 0}, "temperature must be positive"),
         ({"rank": 0}, "rank must be at least 1"),
-        ({"gate": "open"}, "gate"),
+        ({"rank": "many"}, "argument --rank: expected a whole number, got 'many'"),
+        ({"gate": "open"}, "argument --gate: expected none, hard or soft, got 'open'"),
+        ({"temperature": "inf"}, "temperature must be positive and finite, got inf"),
+        ({"temperature": "hot"}, "argument --temperature: expected a number, got 'hot'"),
+        ({"stop-at-risk": -1}, "stop_at_risk must be ≥ 0, got -1"),
+        ({"stop-at-risk": "nan"}, "stop_at_risk must be ≥ 0, got nan"),
+        ({"retain-budget": "inf"}, "retain_budget must be ≥ 0 and finite"),
+        ({"seed": 2**70}, "seed must fit in 64 bits"),
     ):
         assert main(words(place, **changes)) == 2
         error = capsys.readouterr().err
@@ -146,9 +153,14 @@ def test_wrong_model_and_adapter(place, tmp_path, capsys):
         (words(place, model=tmp_path / "none"), "expected a folder or a Hub name"),
         (words(place, dtype="int3"), "dtype 'int3'"),
         (words(place, device="gpu7"), "device 'gpu7'"),
+        (words(place, device="meta"), "device 'meta': cannot be used"),
+        (words(place, rank=10**12), "rank must be at most the base's 300 tokens"),
+        (words(place, **{"learning-rate": 1e30}), "learning_rate must be smaller: the risk is nan"),
         ([*ask, "--adapter", str(tmp_path)], "expected an adapter"),
         ([*ask, "--adapter", str(place / "adapter"), "--max-new-tokens", "0"], "max_new_tokens"),
         ([*ask, "--adapter", str(place / "adapter"), "--prompt", long], "expected fewer than the"),
+        ([*ask, "--adapter", "a", "--prompt", "\udcff"], "--prompt: expected text in UTF-8"),
+        ([*ask, "--adapter", "a", "--seed", str(2**70)], "seed must fit in 64 bits"),
     ):
         assert main(line) == 2
         error = capsys.readouterr().err
