@@ -191,6 +191,11 @@ class ExperimentConfig:
                 f"scale {self.name}: {self.base.heads} heads do not divide a hidden size of "
                 f"{self.base.hidden_size}"
             )
+        if late := [epoch for epoch in self.memorisation if epoch > self.base.epochs]:
+            raise InputError(
+                f"scale {self.name}: memorisation has {late[0]}, expected at most the "
+                f"{self.base.epochs} epochs of [base]"
+            )
         if self.tuning_seed in self.seeds:
             raise InputError(
                 f"scale {self.name}: tuning_seed {self.tuning_seed} is also one of the reported "

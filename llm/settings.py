@@ -16,8 +16,8 @@ def build(kind: type, content: Mapping[str, Any], where: str) -> Any:
     """A settings dataclass from a TOML table; lists become tuples.
 
     Raises:
-        InputError: a setting that is unknown, missing, of another type, twice in a list, or not
-            positive; `where` begins the message.
+        InputError: a setting that is unknown, missing, of another type, twice in a list, not
+            positive, or a share above 1; `where` begins the message.
     """
     known = {f.name: f for f in fields(kind)}
     if unknown := sorted(content.keys() - known.keys()):
@@ -42,9 +42,11 @@ _MAY_BE_ZERO = {
     "warmup",
     "guidance_scale",
     "guidance_scales",
+    "gate_threshold",
     "seeds",
     "tuning_seed",
 }
+_SHARES = {"warmup", "gate_threshold", "utility_share"}
 _MAY_BE_EMPTY = {"attacks", "blind", "memorisation"}
 _KINDS: dict[type, tuple[type, ...]] = {int: (int,), float: (int, float), str: (str,)}
 
@@ -65,8 +67,10 @@ def _setting(name: str, value: Any, hint: Any, where: str) -> Any:
     for item in items:
         if isinstance(item, bool) or not isinstance(item, allowed):
             raise InputError(f"{where}: {name} has {item!r}, expected {kind.__name__}")
-        zero = name in _MAY_BE_ZERO
-        if kind is not str and not (0 < item < math.inf or (zero and item == 0)):
-            least = "0 or more" if zero else "more than 0"
-            raise InputError(f"{where}: {name} has {item!r}, expected a finite number, {least}")
+        zero, most = name in _MAY_BE_ZERO, 1 if name in _SHARES else math.inf
+        positive = kind is str or (0 < item <= most and item < math.inf)
+        if not (positive or (zero and item == 0)):
+            wanted = "0 or more" if zero else "more than 0"
+            wanted += ", at most 1" if name in _SHARES else ""
+            raise InputError(f"{where}: {name} has {item!r}, expected a finite number, {wanted}")
     return tuple(items) if listed else value

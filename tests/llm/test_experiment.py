@@ -39,6 +39,16 @@ def test_every_scale_reads_and_is_json(scale):
         ("heads = ", "heads = 7 # ", r"7 heads do not divide a hidden size"),
         ("[data]", "methods = []\n[data]", r"methods is empty, expected at least one str"),
         ("[data]", 'attacks = ["ask"]\n[data]', r"unknown attack 'ask', expected some of none"),
+        (
+            "[tilt]",
+            "[tilt]\ngate_threshold = 3.0",
+            r"gate_threshold has 3.0, .* 0 or more, at most 1",
+        ),
+        ("[tilt]", "[tilt]\ngate_threshold = -0.1", r"gate_threshold has -0.1, .* at most 1"),
+        ("max_new", "utility_share = 5.0\nmax_new", r"utility_share has 5.0, .* than 0, at most 1"),
+        ("max_new", "utility_share = 0.0\nmax_new", r"utility_share has 0.0, .* more than 0"),
+        ("epochs = 30", "epochs = 30\nwarmup = 1.5", r"warmup has 1.5, .* 0 or more, at most 1"),
+        ("memorisation = [5,", "memorisation = [50,", r"memorisation has 50, .* the 30 epochs"),
     ],
 )
 def test_a_mistake_in_a_scale_is_named(tmp_path, old, new, message):
@@ -69,6 +79,13 @@ def test_every_method_has_as_many_candidates(scale):
         found = candidates(config, method)
         assert len(found) == baseline
         assert len({str(setting) for setting in found}) == baseline
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_may_be_all_or_nothing(tmp_path, share):
+    path = tmp_path / "own.toml"
+    path.write_text(f'extends = "small"\n[tilt]\ngate_threshold = {share}\n')
+    assert load_scale(path).tilt.gate_threshold == share
 
 
 def test_an_unknown_scale_is_named():
