@@ -46,7 +46,7 @@ def device_of(module: nn.Module) -> Any:
 def check_causal_lm(base: Any) -> None:
     """Raise unless `base` has a decoder and an output matrix."""
     kind = type(base).__name__
-    if hasattr(base, "t3_config"):
+    if hasattr(base, "t3_config") or hasattr(base, "uld_config"):
         raise InputError(f"base model {kind}: expected one that is not unlearned yet, as its .base")
     known = isinstance(base, PreTrainedModel)
     if not known or base.get_output_embeddings() is None or decoder_of(base) is base:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llm import processes
+from llm.baselines.assistant import WithAssistant
 from t3theory.exceptions import InputError
 
 __all__ = ["load_base", "load_causal_lm", "named_base"]
@@ -75,6 +76,8 @@ def named_base(adapter: str | Path, named: str, given: object = None) -> Iterato
 def load_causal_lm(name: str, **how: Any) -> Any:
     """The causal language model of a folder or a Hub name, all of whose weights are there.
 
+    Of a folder with an assistant, both decoded as one (`WithAssistant`).
+
     Args:
         how: for `from_pretrained` (dtype, device_map, …).
     Raises:
@@ -82,6 +85,8 @@ def load_causal_lm(name: str, **how: Any) -> Any:
             one without an output matrix does; transformers would draw them at random.
     """
     with _one_line(name):
+        if WithAssistant.found_in(name):
+            return WithAssistant.from_pretrained(name, **how)
         loaded: Any = AutoModelForCausalLM.from_pretrained(name, output_loading_info=True, **how)
         model, info = loaded
         if missing := sorted(info["missing_keys"]):

@@ -103,9 +103,11 @@ class WithAssistant(PreTrainedModel, GenerationMixin):
         return (Path(folder) / SETTINGS).is_file()
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> WithAssistant:  # type: ignore[override]
+    def from_pretrained(cls, folder: str | Path, **how: Any) -> WithAssistant:  # type: ignore[override]
         """The pair that :meth:`save_pretrained` wrote.
 
+        Args:
+            how: for `from_pretrained` of both models (dtype, device_map, …).
         Raises:
             InputError: the settings are damaged.
         """
@@ -117,6 +119,6 @@ class WithAssistant(PreTrainedModel, GenerationMixin):
             raise InputError(
                 f"{folder / SETTINGS}: expected a weight and a relative_top, {error!r}"
             ) from error
-        base = AutoModelForCausalLM.from_pretrained(folder)
-        assistant = AutoModelForCausalLM.from_pretrained(folder / "assistant")
+        base = AutoModelForCausalLM.from_pretrained(folder, **how)
+        assistant = AutoModelForCausalLM.from_pretrained(folder / "assistant", **how)
         return cls(base, assistant, weight, relative_top).eval()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 
 import pytest
+import torch
 from tiny_bases import tiny_base
 from tiny_tokenizers import byte_tokenizer
 
+from llm.baselines.assistant import WithAssistant, first_layers
+from llm.bases import check_causal_lm
 from llm.loading import load_base, load_causal_lm
 from t3theory.exceptions import InputError
 
@@ -19,6 +22,19 @@ def test_a_folder(tmp_path):
     loaded, tokenizer = load_base(str(tmp_path), "cpu", "bfloat16")
     assert str(loaded.dtype) == "torch.bfloat16"
     assert tokenizer("a")["input_ids"]
+
+
+def test_a_base_with_an_assistant_is_loaded_with_it(tiny_llama, tiny_tokenizer, tmp_path):
+    """Alone the base has forgotten nothing; and what has is no base to unlearn from."""
+    pair = WithAssistant(tiny_llama, first_layers(tiny_llama, 0.5), 0.8, 0.01).eval()
+    pair.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    loaded, _ = load_base(str(tmp_path), "cpu", "float32")
+    tokens = torch.arange(8)[None]
+    with torch.no_grad():
+        assert torch.equal(loaded(tokens).logits, pair(tokens).logits)
+    with pytest.raises(InputError, match="WithAssistant: expected one that is not unlearned yet"):
+        check_causal_lm(loaded)
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch, capsys):

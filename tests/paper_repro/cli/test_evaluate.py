@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from llm.baselines.assistant import WithAssistant
 from llm.head import LowRankHead
 from llm.model import T3Config, T3ForCausalLM
 from llm.tofu.mini import write_mini_tofu
@@ -144,3 +145,19 @@ def test_retain_logs_of_another_split_before_the_model_is_looked_for(
     logs.write_text('{"forget_truth_ratio": {"value_by_index": {"0": {"score": 1.0}}}}')
     assert run("--model", "nowhere", "--retain-logs", logs) == 2
     assert "logs.json: forget_truth_ratio has 1 rows, expected 60" in capsys.readouterr().err
+
+
+def test_a_base_with_an_assistant_is_measured_with_it(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    """The folder that ULD leaves holds the whole base too, which has forgotten nothing."""
+    model = LlamaForCausalLM.from_pretrained(base)
+    AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path / "pair")
+    torch.manual_seed(2)
+    assistant = LlamaForCausalLM(model.config)
+    WithAssistant(model, assistant, 0.8, 0.01).save_pretrained(tmp_path / "pair")
+    found = []
+    for name in (base, tmp_path / "pair"):
+        assert run("--model", name, "--data", data, "--out", tmp_path / "out") == 0
+        found.append(read(tmp_path / "out")["forget_Q_A_Prob"]["agg_value"])
+    assert found[0] != pytest.approx(found[1], rel=0.01)
