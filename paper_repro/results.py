@@ -9,7 +9,7 @@ from typing import Any
 from t3theory.exceptions import InputError
 from t3theory.records import read_records
 
-__all__ = ["command", "made", "read_results"]
+__all__ = ["command", "made", "read_results", "run_of"]
 
 _PLACES = (
     "*.jsonl",
@@ -60,6 +60,24 @@ def command(scale: str, data: str) -> str:
     options = {"scale": scale, "data": data}
     said = (f" --{name} {value}" for name, value in options.items() if value not in ("", "mini"))
     return "t3 reproduce" + "".join(said)
+
+
+def run_of(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """(scale, data) of the language models' records, `tofu` of tofu:forget10; "" where none says.
+
+    Raises:
+        InputError: records of two scales or of two sources of data.
+
+    >>> run_of([{"config": {"scale": "small", "data": "tofu:forget10"}}, {"config": {}}])
+    ('small', 'tofu')
+    """
+    said = []
+    for key in ("scale", "data"):
+        found = {r["config"][key].partition(":")[0] for r in records if key in r["config"]}
+        if len(found) > 1:
+            raise InputError(f"records of one {key} expected, got {', '.join(sorted(found))}")
+        said.append(found.pop() if found else "")
+    return said[0], said[1]
 
 
 def made(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

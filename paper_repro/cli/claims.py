@@ -21,21 +21,25 @@ _MARKS = {
 }
 
 
-def claims(run: Path = Path("runs/mini-mini")) -> None:
+def claims(run: Path | None = None, out: Path | None = None) -> None:
     """Judge every claim from the records of a run, and say how to regenerate its evidence.
 
     Args:
-        run: its folder, or one file of records.
+        run: its folder, or one file of records; default runs/mini-mini.
+        out: the same under the name it has in t3 reproduce.
     """
     from rich.console import Console
 
     from paper_repro.claims import judge_all
-    from paper_repro.results import read_results
+    from paper_repro.results import command, read_results, run_of
 
+    if run is not None and out is not None:
+        raise InputError(f"t3 claims {run} --out {out}: expected one of both")
+    run = run or out or Path("runs/mini-mini")
     records = read_results(run)
     if not records:
         raise InputError(f"{run}: no records; expected a run (see t3 reproduce) or its records")
-    Console().print(table([v.as_dict() for v in judge_all(records)]))
+    Console().print(table([v.as_dict() for v in judge_all(records, command(*run_of(records)))]))
 
 
 def table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
@@ -43,9 +47,10 @@ def table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     from rich.table import Table
 
     shown = Table(title="Claims", title_justify="left", show_lines=False)
-    for heading in ("claim", "verdict", "evidence", "regenerate"):
+    for heading in ("claim", "verdict", "evidence", "figure", "regenerate"):
         shown.add_column(heading, overflow="fold")
     for v in verdicts:
         evidence = v["evidence"].replace("[", "\\[")
-        shown.add_row(v["statement"], _MARKS[v["verdict"]], evidence, v["command"])
+        figures = ", ".join(v["figures"])
+        shown.add_row(v["statement"], _MARKS[v["verdict"]], evidence, figures, v["command"])
     return shown

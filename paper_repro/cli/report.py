@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from t3theory.exceptions import InputError
 
@@ -25,13 +23,13 @@ def report(records: Path, out: Path) -> None:
     from figures.registry import FIGURES
     from paper_repro.pipeline.work import draw, judge
     from paper_repro.report import write
-    from paper_repro.results import command, read_results
+    from paper_repro.results import command, read_results, run_of
     from t3theory.records import write_records
 
     found = read_results(records)
     if not found:
         raise InputError(f"{records}: no records; expected a run (see t3 reproduce) or its records")
-    scale, data = (_named(found, key) for key in ("scale", "data"))
+    scale, data = run_of(found)
     run = command(scale, data)
     file = Path(records).name if Path(records).is_file() else "records.jsonl"
     write_records(out / file, found, brief=True)
@@ -42,11 +40,3 @@ def report(records: Path, out: Path) -> None:
     judge(str(out), [file], run)
     write(str(out), scale or "mini", data or "mini", [file], run)
     Console(stderr=True).print(f"Report: {out / 'report.html'}", highlight=False)
-
-
-def _named(records: Sequence[Mapping[str, Any]], key: str) -> str:
-    """What the language models' records call their scale or data, `tofu` of tofu:forget10."""
-    found = {r["config"][key].partition(":")[0] for r in records if key in r["config"]}
-    if len(found) > 1:
-        raise InputError(f"records of one {key} expected, got {', '.join(sorted(found))}")
-    return found.pop() if found else ""

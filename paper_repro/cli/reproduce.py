@@ -48,6 +48,7 @@ def reproduce(
     from rich.console import Console
 
     from paper_repro.pipeline.plan import default_out, paper
+    from paper_repro.results import command
 
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: expected at least 1")
@@ -58,7 +59,7 @@ def reproduce(
         graph = graph.only(only)
     if dry_run:
         return _foretell(graph, out, console)
-    return _run(graph, out, jobs or os.cpu_count() or 1, console)
+    return _run(graph, out, jobs or os.cpu_count() or 1, console, command(scale, data))
 
 
 def _foretell(graph: Graph, out: Path, console: Console) -> int:
@@ -75,14 +76,14 @@ def _foretell(graph: Graph, out: Path, console: Console) -> int:
     return 0
 
 
-def _run(graph: Graph, out: Path, jobs: int, console: Console) -> int:
+def _run(graph: Graph, out: Path, jobs: int, console: Console, run: str) -> int:
     from paper_repro.pipeline.execute import execute
     from paper_repro.pipeline.screen import Progressing
 
     watch = Stopwatch()
     with Progressing(console, len(graph)) as screen:
         outcome = execute(graph, out, jobs, screen)
-    _conclude(outcome, graph, out, console)
+    _conclude(outcome, graph, out, console, run)
     console.print(
         f"{len(outcome.done)} cells run, {len(outcome.current)} up to date, "
         f"{len(outcome.failed)} failed, {len(outcome.blocked)} waiting for those; "
@@ -94,7 +95,7 @@ def _run(graph: Graph, out: Path, jobs: int, console: Console) -> int:
     return FAILED if outcome.missing else 0
 
 
-def _conclude(outcome: Outcome, graph: Graph, out: Path, console: Console) -> None:
+def _conclude(outcome: Outcome, graph: Graph, out: Path, console: Console, run: str) -> None:
     """What the report shows, and where it is; of a part of the paper, the claims it settles."""
     from paper_repro.claims import judge_all
     from paper_repro.cli.claims import table
@@ -102,7 +103,7 @@ def _conclude(outcome: Outcome, graph: Graph, out: Path, console: Console) -> No
 
     if "report" not in graph.cells:
         records = read_results(out, [product for cell in graph for product in cell.products])
-        verdicts = [v.as_dict() for v in judge_all(records)]
+        verdicts = [v.as_dict() for v in judge_all(records, run)]
         if settled := [v for v in verdicts if v["verdict"] != "not measured"]:
             console.print(table(settled))
     elif "report" not in outcome.missing:
