@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from paper_repro.claims import language_models, simulations
 from paper_repro.claims.evidence import Claim, Records
 from t3theory.exceptions import T3Error
+from t3theory.records import config_hash
 
 __all__ = ["JUDGES", "Verdict", "judge_all", "read_claims"]
 
@@ -56,12 +58,19 @@ def judge_all(records: Records, run: str = "t3 reproduce") -> list[Verdict]:
         run: the command of the run that the records are of; each claim's own adds `--only`.
 
     A claim whose records lack a value, or hold one that cannot be, is not measured: its evidence
-    says why, and the other claims are judged.
+    says why, and the other claims are judged. A record that is there twice counts once.
 
     >>> {v.verdict for v in judge_all([])}
     {'not measured'}
     """
+    once = {_identity(record): record for record in reversed(records)}
+    records = list(reversed(once.values()))
     return [_judge(name, claim, records, run) for name, claim in read_claims().items()]
+
+
+def _identity(record: Mapping[str, Any]) -> str:
+    """The same for two copies of one measurement, whenever they were read."""
+    return config_hash(*(record[part] for part in ("kind", "config", "seed", "values")))
 
 
 def _judge(name: str, claim: Claim, records: Records, run: str) -> Verdict:

@@ -281,6 +281,36 @@ def test_two_settings_of_one_seed_are_not_mixed(records):
     assert "two records with other settings" in found.evidence
 
 
+def test_a_copy_of_a_record_is_no_evidence(records):
+    """Of one seed nothing is known of others; a hundred copies of it know no more."""
+    one = [r for r in records if r["kind"] == CURVE and r["seed"] == 0]
+    for found in (one, one * 100):
+        assert verdicts(found)["guidance-fails-linearly"] == "undecided"
+        assert verdicts(found)["t3-rate"] == "undecided"
+    assert verdicts([*records, *records]) == verdicts(records)
+
+
+def test_one_case_refutes_whatever_the_others_say(records):
+    """One seed whose full model passes; the last of the budgets with another rate."""
+    passing = copy.deepcopy(records)
+    hurt = next(r for r in passing if r["kind"] == EVALUATION and r["config"]["method"] == "full")
+    hurt["values"]["forget_quality"] = 0.2
+    assert verdicts(passing)["t3-forgets"] == "false"
+    last = max(r["config"]["delta"] for r in records if r["kind"] == NECESSITY)
+    bent = copy.deepcopy(records)
+    for record in bent:
+        if record["kind"] == NECESSITY and record["config"]["delta"] == last:
+            record["values"]["forget_error"] *= record["config"]["h"] ** -0.5
+    assert verdicts(bent)["tempering-necessary"] == "false"
+
+
+def test_a_certificate_below_what_is_attained_is_none(records):
+    broken = copy.deepcopy(records)
+    hurt = next(r for r in broken if r["kind"] == "sims.bound_ladder")
+    hurt["values"]["forget_error_attained"] = 1.01 * hurt["values"]["forget_error_certified"]
+    assert verdicts(broken)["worst-case-certified"] == "false"
+
+
 def test_the_order_of_records_decides_nothing(records):
     """Two records of one seed that say other things are not judged; two that say the same are one."""
     kind, method = EVALUATION, "guidance"
