@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paper_repro.cli.folders import check_folder
 from t3theory.exceptions import AssumptionError, InputError
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def evaluate(
     out: str = "runs/evaluation",
     batch_size: int = 32,
     max_new_tokens: int = 200,
+    base: str | None = None,
+    device: str | None = None,
+    dtype: str = "auto",
 ) -> None:
     """Evaluate on TOFU and write TOFU_EVAL.json and TOFU_SUMMARY.json.
 
@@ -44,13 +48,16 @@ def evaluate(
 
     Args:
         adapter: folder of an unlearned model (a head and its settings).
-        model: folder or Hub name of a model; beside an adapter, the base to use.
+        model: folder or Hub name of a model to evaluate as it is; beside an adapter, its base.
         data: mini, a folder with TOFU's files, or a Hub name (locuslab/TOFU).
-        split: forget01, forget05 or forget10.
+        split: forget01, forget05 or forget10; mini has forget05 and forget10.
         retain_logs: TOFU_EVAL.json of a model trained without the forget set.
-        out: folder for the two files.
+        out: folder for the two files; another evaluation there is replaced.
         batch_size: rows at a time.
         max_new_tokens: length of the generated answers.
+        base: folder or Hub name of the adapter's base; default the one that it names.
+        device: cpu, cuda, …; default cuda where there is one; auto spreads a large model.
+        dtype: of the model or the base (auto, float32, bfloat16, float16).
     """
     from rich.console import Console
 
@@ -64,10 +71,13 @@ def evaluate(
             raise AssumptionError(name, "must be at least 1", value)
     if adapter is None and model is None:
         raise InputError("t3 evaluate: expected --adapter FOLDER or --model FOLDER|HUB_NAME")
+    if base is not None and (adapter is None or model is not None):
+        raise InputError("t3 evaluate: --base: expected beside --adapter, without --model")
+    check_folder("--out", out)
     rows = load_tofu(data, split)
     count = len(rows.forget_perturbed)
     retain = None if retain_logs is None else tofu.read_retain_logs(retain_logs, count)
-    loaded, tokenizer = _load(adapter, model)
+    loaded, tokenizer = _load(adapter, base or model, device, dtype)
     key = evaluation_key(loaded, tokenizer, rows, retain, max_new_tokens)
     found = tofu.stored_evaluation(out, key)
     if found is None:
@@ -82,17 +92,19 @@ def evaluate(
     console.print(f"Logs: {Path(out) / 'TOFU_EVAL.json'}, {Path(out) / 'TOFU_SUMMARY.json'}")
 
 
-def _load(adapter: str | None, model: str | None) -> tuple[Any, Any]:
-    """The model, on a GPU if there is one, and its tokenizer."""
+def _load(
+    adapter: str | None, model: str | None, device: str | None, dtype: str
+) -> tuple[Any, Any]:
+    """The model, or the adapter on it, and its tokenizer."""
     from llm import adapter as adapters
     from llm.loading import load_base, named_base
     from llm.model import T3ForCausalLM
 
     if adapter is None:
-        return load_base(str(model))
+        return load_base(str(model), device, dtype)
     description, _ = adapters.load(Path(adapter))
     with named_base(adapter, description.base, model) as name:
-        base, tokenizer = load_base(name)
+        base, tokenizer = load_base(name, device, dtype)
     return T3ForCausalLM.from_pretrained(adapter, base), tokenizer
 
 

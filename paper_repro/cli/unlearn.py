@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from paper_repro.cli.folders import check_folder
+
 if TYPE_CHECKING:
     from llm.pairs import Pair
     from llm.tilt import T3Config
@@ -41,7 +43,7 @@ def unlearn(
         model: a folder or a Hub name of a causal language model with its tokenizer.
         forget: JSON Lines of {"question", "answer"} or {"prompt", "completion"} to forget.
         retain: the same, to retain; a tenth is kept from training, to measure on.
-        out: folder for the adapter.
+        out: folder for the adapter; one that is there already is replaced.
         temperature: T; default chosen from the data within the retain budget.
         gate: where to temper: none (everywhere), hard or soft; default chosen likewise.
         retain_budget: nats a token that held-out retain pairs may cost.
@@ -58,8 +60,11 @@ def unlearn(
     from llm.pairs import named_content
 
     # Bad input is found before the libraries and the model are loaded.
-    pairs = _pairs(forget, retain, out)
+    pairs = _pairs(forget, retain)
     files = {"forget": named_content(forget), "retain": named_content(retain)}
+    check_folder("--out", out)
+    if cache is not None:
+        check_folder("--cache", cache)
 
     from rich.console import Console
 
@@ -84,14 +89,11 @@ def unlearn(
         Console().print(_line(out, result), markup=False, highlight=False, soft_wrap=True)
 
 
-def _pairs(forget: Path, retain: Path, out: Path) -> tuple[list[Pair], list[Pair]]:
+def _pairs(forget: Path, retain: Path) -> tuple[list[Pair], list[Pair]]:
     from llm.pairs import check_disjoint, read_pairs
-    from t3theory.exceptions import InputError
 
     pairs = read_pairs(forget), read_pairs(retain)
     check_disjoint(*pairs)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: expected a folder, got a file")
     return pairs
 
 

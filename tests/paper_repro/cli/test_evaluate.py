@@ -16,8 +16,19 @@ from llm.head import LowRankHead
 from llm.model import T3Config, T3ForCausalLM
 from llm.tofu.mini import write_mini_tofu
 from paper_repro.cli import main
+from t3theory.exceptions import InputError
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
+SMALL: dict[str, Any] = {
+    "vocab_size": len(ALPHABET) + 2,
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "max_position_embeddings": 512,
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +43,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tokenizer_object=bytes_only, bos_token="<s>", eos_token="</s>"
     ).save_pretrained(folder)
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        bos_token_id=0,
-        eos_token_id=1,
-        max_position_embeddings=512,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    LlamaForCausalLM(LlamaConfig(**SMALL)).save_pretrained(folder)
     return folder
 
 
@@ -78,7 +79,8 @@ def test_model_then_adapter_against_it(
     head = LowRankHead(16, 2, model.config.vocab_size)
     T3ForCausalLM(model, head, T3Config(temperature=2.0)).save_pretrained(tmp_path / "adapter")
     words = ("--adapter", tmp_path / "adapter", "--data", data, "--out", unlearned)
-    assert run(*words, "--retain-logs", plain / "TOFU_EVAL.json") == 0
+    how = ("--base", base, "--device", "cpu", "--dtype", "float32")
+    assert run(*words, *how, "--retain-logs", plain / "TOFU_EVAL.json") == 0
     shown = capsys.readouterr().out
     found = read(unlearned)
     assert f"{found['forget_quality']['agg_value']:.4g}" in shown
@@ -121,6 +123,12 @@ def test_the_same_evaluation_is_not_run_twice(
         (("--model", "m", "--data", "nowhere"), "expected 'mini', a folder, or a Hub name"),
         (("--model", "m", "--split", "forget11"), "split 'forget11': expected one of"),
         (("--model", "m", "--retain-logs", "none.json"), "none.json: expected a TOFU_EVAL.json"),
+        (("--model", "m", "--base", "b"), "--base: expected beside --adapter, without --model"),
+        (("--base", "b"), "expected --adapter FOLDER or --model"),
+        (("--model", "m", "--out", "/proc/none"), "--out /proc/none: expected a folder that can"),
+        (("--model", "m", "--split", "forget01"), "mini: no split 'forget01'"),
+        (("--model", "m", "--device", "meta"), "device 'meta': cannot be used"),
+        (("--model", "m", "--dtype", "int3"), "dtype 'int3': expected one of auto, float32"),
     ],
 )
 def test_wrong_use(
@@ -161,3 +169,23 @@ def test_a_base_with_an_assistant_is_measured_with_it(
         assert run("--model", name, "--data", data, "--out", tmp_path / "out") == 0
         found.append(read(tmp_path / "out")["forget_Q_A_Prob"]["agg_value"])
     assert found[0] != pytest.approx(found[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("named", [("--base",), ("--model",), ()])
+def test_the_base_is_loaded_where_and_as_the_user_says(
+    named: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def load_base(*how: Any) -> None:
+        seen.append(how)
+        raise InputError("enough")
+
+    own = LlamaForCausalLM(LlamaConfig(**SMALL))
+    own.config._name_or_path = "named"
+    T3ForCausalLM(own, LowRankHead(16, 2, 258), T3Config()).save_pretrained(tmp_path)
+    monkeypatch.setattr("llm.loading.load_base", load_base)
+    words = [word for option in named for word in (option, "given")]
+    how = ("--device", "auto", "--dtype", "bfloat16", "--adapter", tmp_path, "--out", tmp_path)
+    assert run(*words, *how) == 2
+    assert seen == [("given" if named else "named", "auto", "bfloat16")]
