@@ -44,4 +44,4 @@ def _reason(error: Exception) -> str:
         return "nested too deeply"
     if isinstance(error, UnicodeEncodeError):
         return f"got half of a surrogate pair, {error.object[error.start]!r}"
-    return getattr(error, "msg", str(error))
+    return getattr(error, "msg", str(error).partition(";")[0])
