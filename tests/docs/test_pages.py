@@ -10,6 +10,7 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from statistics import fmean
 
@@ -155,6 +156,14 @@ def test_numbers_in_the_text_are_the_records():
         in results
     )
     assert f"far more than its own ({retain:.1f})" in results
+
+
+def test_what_the_theory_needs_is_told_whole():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [re.match(r"[\w-]+", each)[0] for each in project["dependencies"]]
+    for page in ("README.md", "docs/faq.md"):
+        [told] = re.findall(r"`t3theory`\sneeds([^.]*)\.", prose(ROOT / page))
+        assert [name for name in needed if name not in told.lower()] == [], page
 
 
 def test_every_command_is_in_the_docs():
