@@ -8,12 +8,15 @@ most among the candidates whose cost is within the budget.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.stats import t as student
 from torch import Tensor
 
 from llm import processes
@@ -23,7 +26,7 @@ from llm.sweep import AnswerStates, answer_states, setting_losses
 from llm.tilt import T3Config, forget_share
 from t3theory.exceptions import AssumptionError
 
-__all__ = ["CANDIDATES", "Candidate", "PairLosses", "choose", "pair_losses"]
+__all__ = ["CANDIDATES", "Candidate", "PairLosses", "choose", "margin", "pair_losses"]
 
 CANDIDATES = (
     T3Config(temperature=1.0, gate="none"),
@@ -92,11 +95,25 @@ class Candidate:
     Attributes:
         retain_cost: rise of the mean loss a token on held-out retain pairs, nats.
         forget_loss: mean loss a token on forget pairs, nats.
+        retain_margin: half of the cost's 95 % t interval over pairs; None where there is one pair.
     """
 
     config: T3Config
     retain_cost: float
     forget_loss: float
+    retain_margin: float | None = None
+
+
+def margin(rises: Float[np.ndarray, " pairs"]) -> float | None:
+    """Half of the 95 % t interval of a mean over pairs; None for a single one.
+
+    >>> round(margin(np.array([0.0, 2.0])), 3), margin(np.array([1.0]))
+    (12.706, None)
+    """
+    if len(rises) < 2:
+        return None
+    spread = float(np.std(rises, ddof=1)) / math.sqrt(len(rises))
+    return spread * float(student.ppf(0.975, len(rises) - 1))
 
 
 def choose(candidates: Sequence[Candidate], retain_budget: float = 0.1) -> Candidate:

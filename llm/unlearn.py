@@ -20,7 +20,7 @@ from llm.fit_head import Fit, HeadConfig, fit_head
 from llm.head import LowRankHead
 from llm.model import T3ForCausalLM
 from llm.pairs import Pair, check_disjoint, read_pairs, words_of
-from llm.retain_budget import CANDIDATES, Candidate, choose, pair_losses
+from llm.retain_budget import CANDIDATES, Candidate, choose, margin, pair_losses
 from llm.scoring import check_fit
 from llm.tilt import T3Config
 from t3theory.exceptions import AssumptionError, InputError
@@ -145,10 +145,10 @@ def _choose(
     configs = config.candidates
     on_retain = pair_losses(base, head, heldout, configs)
     on_forget = pair_losses(base, head, forget, configs)
-    costs = (on_retain.tilted - on_retain.base).mean(1)
+    rises = (on_retain.tilted - on_retain.base).numpy()
     candidates = [
-        Candidate(c, float(cost), float(loss))
-        for c, cost, loss in zip(configs, costs, on_forget.tilted.mean(1), strict=True)
+        Candidate(c, float(rise.mean()), float(loss), margin(rise))
+        for c, rise, loss in zip(configs, rises, on_forget.tilted.mean(1), strict=True)
     ]
     chosen = choose(candidates, config.retain_budget)
     both = (("heldout_retain", on_retain), ("forget", on_forget))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from paper_repro.cli.folders import check_folder
 
@@ -134,6 +135,12 @@ def _line(out: Path, result: Unlearned) -> str:
         f"{out}: T = {chosen['config']['temperature']:g}, gate {chosen['config']['gate']}; "
         f"{report['steps']} steps, stopped by {report['stopped_by']}; "
         f"head risk {risk['balanced']:.3f} (at most {risk['balanced_upper']:.3f}) nats; "
-        f"held-out retain loss {chosen['retain_cost']:+.3f}, forget loss "
+        f"held-out retain loss {chosen['retain_cost']:+.3f} {_within(report)}, forget loss "
         f"{report['base_loss']['forget']:.2f} → {chosen['forget_loss']:.2f} nats a token"
     )
+
+
+def _within(report: Mapping[str, Any]) -> str:
+    """How far the retain loss is known, and by how many pairs."""
+    margin, pairs = report["chosen"]["retain_margin"], report["pairs"]["heldout_retain"]
+    return f"± {margin:.3f} ({pairs} pairs)" if margin is not None else "(one pair, no interval)"

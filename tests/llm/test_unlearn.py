@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from scipy.stats import ttest_1samp
 from tiny_bases import tiny_base
 
 from llm.card import card
@@ -14,7 +15,7 @@ from llm.encoding import collate, encode_pair
 from llm.fit_head import HeadConfig
 from llm.model import T3Config, T3ForCausalLM
 from llm.pairs import Pair, check_disjoint, read_pairs
-from llm.retain_budget import CANDIDATES, Candidate, choose, pair_losses
+from llm.retain_budget import CANDIDATES, Candidate, choose, margin, pair_losses
 from llm.unlearn import UnlearnConfig, save_unlearned, unlearn
 from t3theory.exceptions import AssumptionError, InputError
 
@@ -136,6 +137,19 @@ def test_pair_losses_are_the_models_losses(memorised, tiny_tokenizer):
             got = mean_losses(model, tiny_tokenizer, [RETAIN[i]])
             assert float(losses.tilted[c, i]) == pytest.approx(got, abs=1e-4)
     assert len(losses.shares) == sum(len(r.input_ids) - r.prompt_length for r in rows)
+
+
+def test_a_cost_has_its_interval(memorised, tiny_tokenizer):
+    result = unlearn(memorised, tiny_tokenizer, FORGET, RETAIN, CONFIG)
+    chosen = result.report["chosen"]
+    rows = [encode_pair(tiny_tokenizer, *pair) for pair in RETAIN]
+    config = T3Config(**chosen["config"])
+    losses = pair_losses(memorised, result.model.head, rows, [config])
+    rises = (losses.tilted[0] - losses.base).numpy()
+    low, high = ttest_1samp(rises, 0).confidence_interval(0.95)
+    assert 2 * margin(rises) == pytest.approx(high - low, rel=1e-12)
+    assert result.report["pairs"]["heldout_retain"] > 1
+    assert chosen["retain_margin"] > 0
 
 
 def test_choice_spends_the_budget_on_forgetting():
