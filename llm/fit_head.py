@@ -74,7 +74,7 @@ class HeadConfig:
             if not 0 <= getattr(self, name) < math.inf:
                 raise AssumptionError(name, "must be ≥ 0", getattr(self, name))
         if self.stop_at_risk is not None and not 0 <= self.stop_at_risk < math.inf:
-            raise AssumptionError("stop_at_risk", "must be ≥ 0", self.stop_at_risk)
+            raise AssumptionError("stop_at_risk", "must be ≥ 0 and finite", self.stop_at_risk)
         if not -(2**63) <= self.seed < 2**63:
             raise AssumptionError("seed", "must fit in 64 bits", self.seed)
         if self.weighting not in ("balanced", "token"):
