@@ -19,7 +19,7 @@ from t3theory.envelope.dual import ForgetDual, RetainDual
 from t3theory.envelope.maximiser import maximise
 from t3theory.envelope.planes import lowest_point
 from t3theory.envelope.powers import power_roots
-from t3theory.envelope.reduction import reduce_atoms
+from t3theory.envelope.reduction import budget_floor, reduce_atoms
 
 
 def mixture(rng, n, gamma=0.1):
@@ -118,6 +118,22 @@ def test_rounding_never_takes_a_bound_below_its_lagrangian(kind):
             assert exact <= value
             # The slack is the stated one, not a wide margin.
             assert value - exact <= 1e-11 * (abs(value) + (multiplier + 10) * (1 + delta))
+
+
+def test_boxes_hold_what_any_budget_allows():
+    """kl at the floor is no less than the budget, in 400 digits: f* and budgets far below rounding."""
+    rng = np.random.default_rng(0)
+    log_odds = rng.choice([-1, 1], 400) * 10.0 ** rng.uniform(-3, 2.8, 400)
+    share, other = 1 / (1 + np.exp(-log_odds)), 1 / (1 + np.exp(log_odds))
+    part = np.where(rng.random(400) < 0.5, 1.0, np.minimum(share, other))
+    budget = 10.0 ** rng.uniform(-40, 2, 400) * part
+    floor = budget_floor(share, other, budget)
+    with mpmath.workdps(400):
+        for x, allowed, u in zip(log_odds, budget, floor, strict=True):
+            a, b = 1 / (1 + mpmath.exp(-mpmath.mpf(x))), 1 / (1 + mpmath.exp(mpmath.mpf(x)))
+            f = mpmath.exp(mpmath.mpf(float(u)))
+            assert f < a
+            assert a * mpmath.log(a / f) + b * mpmath.log(b / (1 - f)) >= allowed
 
 
 def exact_lagrangian(dual, n, multiplier, price):
