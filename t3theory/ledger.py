@@ -54,7 +54,8 @@ _STATEMENTS = (
     Statement(
         "A",
         "Chain-rule identity",
-        "δ(f) = (1−γ) KL(P_r‖P̂_r) + γ KL(P_f‖P̂_f) + kl(1−γ‖Ẑ), so RE_1 ≤ (δ − kl(1−γ‖Ẑ))/(1−γ).",
+        "δ(f) = (1−γ) KL(P_r‖P̂_r) + γ KL(P_f‖P̂_f) + kl(1−γ‖Ẑ), "
+        "so RE_1 ≤ (δ − kl(1−γ‖Ẑ))/(1−γ) (normaliser; identity: with the middle part).",
         ("t3theory.bounds.identity.chain_rule", "t3theory.bounds.identity.identity_bounds"),
         (_BOUNDS + "test_chain_rule_identity", _SYMBOLIC + "test_chain_rule_identity"),
     ),
@@ -92,7 +93,8 @@ _STATEMENTS = (
     Statement(
         "E",
         "Forget error of guidance, fast rate",
-        "FE_1 ≤ Δ (‖p_f‖_∞ + E_{P_f}[p_r]) / Ẑ; for disjoint supports FE_1 ≤ ‖p_f‖_∞ δ/Ẑ.",
+        "FE_1 ≤ Δ (‖p_f‖_∞ + E_{P_f}[p_r]) / Ẑ (known normaliser, or a priori its floor); for "
+        "disjoint supports FE_1 ≤ ‖p_f‖_∞ δ/Ẑ.",
         ("t3theory.bounds.guidance.fast_rate",),
         (_HOLD, _SHARP),
     ),
@@ -100,7 +102,8 @@ _STATEMENTS = (
         "F",
         "Necessity",
         "P_f uniform on measure 1/h, off the support of P_r; f = 1−e^{−δ/γ} there and 1 elsewhere: "
-        "FE_1 = γ(1−e^{−δ/γ}) h/(1−γe^{−δ/γ}), linear in h, and FE_T ≤ (γh/(1−γ))^{1/T}.",
+        "FE_1 = γ(1−e^{−δ/γ}) h/(1−γe^{−δ/γ}), linear in h, and FE_T ≤ (γh/(1−γ))^{1/T}. Of any "
+        "mixture and classifier: FE_T ≥ |E_{P_f}[p̂^(T)] − E_{P_f}[p_r]| (Jensen).",
         (
             "t3theory.bounds.necessity.necessity_instance",
             "t3theory.bounds.necessity.necessity_forget_error",
@@ -116,8 +119,10 @@ _STATEMENTS = (
         "G",
         "Forget error of temper-then-tilt",
         "FE_T ≤ FB_T + [γ^{1/T−1} ‖p_f‖_∞^{1/T} Δ + E_{P_f}[p̂^(T)] D_N] / N* with "
-        "|N̂−N*| ≤ D_N ≤ μ(P>0)^{1−1/T} (δ/2)^{1/max(2,T)}; centred, FE_T ≤ FB_T + "
-        "max_{0≤m≤M} [√(2φ(m)δ) + δ max(w+mv)] / N̂; and FE_T ≤ ‖p_f‖_∞ √(2RE_T).",
+        "|N̂−N*| ≤ D_N ≤ μ(P>0)^{1−1/T} (δ/2)^{1/max(2,T)} (slow; fast: through D; a "
+        "priori: E_{P_f}[p*] and N̂ for E_{P_f}[p̂] and N*; weighted: D's weights); "
+        "centred, FE_T ≤ FB_T + "
+        "max_{0≤m≤M} [√(2φ(m)δ) + δ max(w+mv)] / N̂; and FE_T ≤ ‖p_f‖_∞ √(2RE_T) (through H).",
         ("t3theory.bounds.tempered.forget_bounds", "t3theory.bounds.tempered.log_centred_gap"),
         (
             _FORMULAS,
@@ -133,8 +138,8 @@ _STATEMENTS = (
     Statement(
         "H",
         "Retain error of temper-then-tilt",
-        "RE_T ≤ RB_T + (δ+Δ)/(1−γ) + log(1 + D_N/N*), and "
-        "RE_T ≤ RB_T + δ/(1−γ) + E_P[W|f−f*|], W = |p^{1/T−1}/N* − 1/(1−γ)|.",
+        "RE_T ≤ RB_T + (δ+Δ)/(1−γ) + log(1 + D_N/N*) (slow, fast), and "
+        "RE_T ≤ RB_T + δ/(1−γ) + E_P[W|f−f*|], W = |p^{1/T−1}/N* − 1/(1−γ)| (weighted).",
         ("t3theory.bounds.tempered.retain_bounds",),
         (
             _HOLD,

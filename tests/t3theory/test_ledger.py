@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from t3theory import Mixture
+from t3theory.bounds import evaluate
 from t3theory.ledger import LEDGER
 
 ROOT = Path(__file__).parents[2]
@@ -69,3 +71,11 @@ def test_every_bound_has_its_letter():
         for letter in re.findall(r'Bound\(\s*"([A-Z])"', file.read_text())
     }
     assert set("ABCEFGHQ") <= used <= set(LEDGER)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_every_form_is_named_in_its_statement(temperature):
+    """As `t3 bounds` prints letter, form and statement."""
+    m = Mixture([0.7, 0.3], [0.2, 0.8], 0.3)
+    for bound in evaluate(m, [0.9, 0.4], temperature):
+        assert bound.variant.lower() in LEDGER[bound.letter].text.lower(), bound
