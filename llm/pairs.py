@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from llm.json_lines import json_lines
 from t3theory.exceptions import InputError
+from t3theory.json_lines import json_lines
 
 __all__ = ["Pair", "check_disjoint", "named_content", "read_pairs", "words_of"]
 

@@ -173,7 +173,7 @@ def _read_journal(journal: Path, source: str, cells: Mapping[str, Cell]) -> dict
             if whole and (key not in cells or _belong(records, cells[key])):
                 found[key] = records
                 kept.append(line)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     if lines != [*kept, b""]:
         _rewrite(journal, kept)

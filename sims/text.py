@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from t3theory.exceptions import InputError
+from t3theory.json_lines import json_lines
 from t3theory.mixture import Mixture
 from t3theory.records import config_hash
 
@@ -76,13 +76,11 @@ def read(file: Path) -> list[list[str]]:
         InputError: a line is not a row; says which.
     """
     sentences = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            words = f"{row['question']} {row['answer']}"
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{file}:{number}: expected a row with question and answer") from error
-        sentences.append(re.findall(r"\w+|[^\w\s]", words.lower()))
+    for place, row in json_lines(file):
+        pair = [row.get(name) for name in ("question", "answer")] if isinstance(row, dict) else []
+        if not (pair and all(isinstance(text, str) for text in pair)):
+            raise InputError(f"{place}: expected a row with question and answer, in words")
+        sentences.append(re.findall(r"\w+|[^\w\s]", " ".join(pair).lower()))
     return sentences
 
 

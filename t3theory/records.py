@@ -220,7 +220,7 @@ def read_records(path: str | Path, kind: str | None = None) -> list[dict[str, An
             read = json.loads(line)
             record = restored(read, record) if BRIEF in read else read
             missing = {"kind", "config", "seed", "values", "provenance"} - record.keys()
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise RecordError(
                 f"{path}:{number}: expected one JSON record a line, {error}"
             ) from error

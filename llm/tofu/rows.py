@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm.json_lines import json_lines
 from llm.tofu.mini import LAYOUT_FILE, ROWS_PER_AUTHOR, mini_files
 from t3theory.exceptions import InputError
+from t3theory.json_lines import json_lines
 
 __all__ = ["PAIR", "TOFU_ROWS_PER_AUTHOR", "Reader", "Row", "open_source", "read_rows"]
 

@@ -206,6 +206,13 @@ def damaged(entry, kind):
     return entry
 
 
+def test_a_journal_line_nested_too_deeply_is_dropped(tmp_path):
+    out, journal = tmp_path / "records.jsonl", tmp_path / ".records.jsonl.cells"
+    first = run_study(NAME, out=out, overrides=FEW)
+    journal.write_bytes(b"[" * 100_000 + b"\n" + journal.read_bytes())
+    assert run_study(NAME, out=out, overrides=FEW) == first
+
+
 @pytest.mark.parametrize("kind", ["emptied", "nothing", "value", "other cell", "list"])
 def test_damaged_journal_lines_are_not_believed(tmp_path, kind):
     out = tmp_path / "records.jsonl"

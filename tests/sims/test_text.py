@@ -34,6 +34,14 @@ def test_words_and_pairs(folder):
     assert float(m.forget_density_sup) == 2.5
 
 
+@pytest.mark.parametrize("between", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c"])
+def test_lines_end_at_newlines_alone(tmp_path, between):
+    row = {"question": "Who?", "answer": f"A{between}cat."}
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert read(file) == [["who", "?", "a", "cat", "."]]
+
+
 def test_generated_text_holds_its_forget_sentences_ten_times():
     retain, forget = generated(np.random.default_rng(0))
     assert (len(retain), len(forget)) == (400, 50)
@@ -57,11 +65,23 @@ def test_missing_texts_are_named_before_any_work(folder, monkeypatch):
         run_study("text_bigrams", overrides=FEW | {"text": str(folder)})
 
 
-def test_broken_rows_are_named_before_any_work(folder, monkeypatch):
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b'{"question": "Who?"}', "1: expected a row with question and answer, in words"),
+        (b'{"question": null, "answer": null}', "1: expected a row with question and answer"),
+        (b"[" * 100_000, "1: expected one JSON object a line, nested too deeply"),
+        (b"caf\xe9", " expected a JSON Lines file, not UTF-8 text"),
+    ],
+)
+def test_broken_rows_are_named_before_any_work(folder, monkeypatch, line, words):
     monkeypatch.setattr("sims.run.run_cell", lambda cell: pytest.fail("work started"))
-    (folder / "forget10.jsonl").write_text('{"question": "Who?"}\n')
-    with pytest.raises(InputError, match=r"forget10\.jsonl:1: expected a row with question"):
+    (folder / "forget10.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(InputError, match=rf"forget10\.jsonl:{words}"):
         run_study("text_bigrams", overrides=FEW | {"text": str(folder)})
+
+
+def test_a_text_without_a_pair_is_named():
     with pytest.raises(InputError, match="forget: expected at least two symbols"):
         bigrams([["a", "b"]], [["a"]], 0.1)
 

@@ -32,6 +32,7 @@ def test_what_is_written_is_read(tmp_path):
         ("3", "expected one JSON record a line"),
         ("{", "expected one JSON record a line"),
         ("", "expected one JSON record a line"),
+        pytest.param("[" * 100_000, "expected one JSON record a line", id="deep"),
     ],
 )
 def test_a_line_that_is_no_record_is_named(tmp_path, line, said):

@@ -1,4 +1,4 @@
-"""JSON Lines from outside: one reading, one message for each way a file can be wrong."""
+"""JSON Lines of a user: one reading, one message for each way a file can be wrong."""
 
 from __future__ import annotations
 
