@@ -153,7 +153,7 @@ def checked(name: str, value: object) -> Scalar:
         if field.type is int and value != value // 1:
             raise AssumptionError(name, field.requirement, value)
         try:
-            typed = field.type(value)
+            typed = field.type(value) + 0  # −0.0, which is 0.0, has other digits
         except OverflowError:  # a whole number beyond the floats
             raise AssumptionError(name, field.requirement, "a larger number") from None
     if not field.holds(typed):

@@ -18,6 +18,7 @@ from t3theory.exceptions import InputError
 from t3theory.records import (
     Stopwatch,
     atomic_path,
+    check_place,
     config_hash,
     make_record,
     source_hash,
@@ -57,15 +58,17 @@ def run_study(
         dask: address of a Dask scheduler (`tcp://…`) whose workers compute instead.
         progress: show a progress bar on standard error when that is a terminal.
     Raises:
-        InputError, AssumptionError: an unknown study, scale or field, or a wrong value; before
-            any work starts.
+        InputError, AssumptionError: an unknown study, scale or field, a wrong value, or an `out`
+            that cannot be written; before any work starts.
 
     >>> records = run_study("necessity", overrides={"h": 100, "delta": 0.01, "temperature": 1})
     >>> round(records[0]["values"]["forget_error"], 3)
     1.046
     """
-    if out is not None and Path(out).is_dir():
-        raise InputError(f"{out}: expected a file for the records, got a folder")
+    journal = None if out is None else _journal_path(Path(out))
+    for place in (out, journal):
+        if place is not None:
+            check_place(place)
     if jobs < 1:
         raise InputError(f"jobs: expected at least 1, got {jobs}")
     study = studies.get(name)
@@ -73,7 +76,6 @@ def run_study(
         cells = study.cells(scale, overrides)
     source = source_hash("t3theory", "sims")
     filed = {cell.key(source): cell for cell in cells}
-    journal = None if out is None else _journal_path(Path(out))
     done = {} if journal is None else _read_journal(journal, source, filed)
     waiting = [(key, cell) for key, cell in filed.items() if key not in done]
     _rehearse(study, waiting)

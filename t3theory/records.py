@@ -26,12 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from t3theory._brief import BRIEF, restored, shortened
-from t3theory.exceptions import RecordError
+from t3theory.exceptions import InputError, RecordError
 
 __all__ = [
     "PACKAGES",
     "Stopwatch",
     "atomic_path",
+    "check_place",
     "config_hash",
     "make_record",
     "provenance",
@@ -166,6 +167,20 @@ def make_record(
         "values": dict(values),
         "provenance": provenance(seconds) | ({"timings": dict(timings)} if timings else {}),
     }
+
+
+def check_place(path: str | Path) -> None:
+    """Refuse, before long work, a place where no file could be written after it.
+
+    Raises:
+        InputError: a folder is there, or the folder it would be in cannot be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file, got a folder")
+    nearest = next(place for place in path.absolute().parents if place.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+        raise InputError(f"{path}: expected {nearest} to be a folder that can be written to")
 
 
 @contextmanager

@@ -34,7 +34,11 @@ def simulate(
     from rich.console import Console
 
     from sims.run import run_study
+    from t3theory.records import check_place
 
+    if figure is not None:
+        for suffix in (".png", ".svg"):
+            check_place(f"{figure}{suffix}")
     target = out or f"runs/simulations/{study}-{scale}.jsonl"
     records = run_study(study, scale, target, jobs, parse_settings(set), dask)
     console = Console(stderr=True)
@@ -56,6 +60,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         key, equals, text = setting.partition("=")
         if not (key and equals and text):
             raise InputError(f"--set {setting}: expected KEY=VALUE or KEY=VALUE,VALUE,…")
+        if key in parsed:
+            raise InputError(f"--set {setting}: {key} is given twice, expected KEY=VALUE,VALUE,…")
         values = [_value(word) for word in text.strip("[]").split(",")]
         parsed[key] = values[0] if len(values) == 1 else values
     return parsed
@@ -64,5 +70,5 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
 def _value(word: str) -> Any:
     try:
         return json.loads(word)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # a word, or a number beyond all that is read
         return word.strip()

@@ -190,6 +190,12 @@ def test_numbers_of_numpy_are_numbers():
     assert facts(run_study(NAME, overrides=FEW | given)) == wanted
 
 
+def test_zero_has_no_sign():
+    few = FEW | {"seeds": 1, "h": 10}
+    wanted = facts(run_study(NAME, overrides=few | {"overlap": 0.0}))
+    assert facts(run_study(NAME, overrides=few | {"overlap": -0.0})) == wanted
+
+
 def damaged(entry, kind):
     """A journal line that is JSON still, and wrong."""
     if kind == "emptied":

@@ -39,3 +39,36 @@ def test_another_setting_is_another_picture(tmp_path, capsys):
     assert other != picture
     assert "γ = 0.1" in caption
     assert "γ = 0.3" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", "{file}/x.jsonl"], "expected {file} to be a folder that can be written to"),
+        (["--out", "{taken}"], "expected a file, got a folder"),
+        (["--out", "{journal}"], "expected a file, got a folder"),
+        (["--figure", "{file}/x"], "x.png: expected {file} to be a folder that can be written to"),
+        (["--figure", "{picture}"], "x.svg: expected a file, got a folder"),
+        (["--set", "h=10", "h=100"], "--set h=100: h is given twice, expected KEY=VALUE,VALUE,…"),
+        (["--set", "h=" + "9" * 5000], "h: expected a number, got '999"),
+        (["--set", "h=" + '{"a":' * 10**5], "h: expected a number, got"),
+    ],
+)
+def test_mistakes_are_one_line_before_any_work(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.setattr("sims.run.run_cell", lambda cell: pytest.fail("work started"))
+    monkeypatch.chdir(tmp_path)
+    names = ("file", "taken", "journal", "picture")
+    places = dict(zip(names, map(tmp_path.joinpath, ("f", "t", "j", "x")), strict=True))
+    places["file"].write_text("")
+    for folder in ("t", ".j.cells", "x.svg"):
+        (tmp_path / folder).mkdir()
+
+    def filled(text):
+        for name, place in places.items():
+            text = text.replace(f"{{{name}}}", str(place))
+        return text
+
+    assert main(["simulate", "necessity", *map(filled, words)]) == 2
+    told = capsys.readouterr().err
+    assert filled(said) in told
+    assert told.count("\n") == 1
