@@ -78,9 +78,10 @@ def read(file: Path) -> list[list[str]]:
     sentences = []
     for place, row in json_lines(file):
         pair = [row.get(name) for name in ("question", "answer")] if isinstance(row, dict) else []
-        if not (pair and all(isinstance(text, str) for text in pair)):
+        words = [text for text in pair if isinstance(text, str)]
+        if len(words) < 2:
             raise InputError(f"{place}: expected a row with question and answer, in words")
-        sentences.append(re.findall(r"\w+|[^\w\s]", " ".join(pair).lower()))
+        sentences.append(re.findall(r"\w+|[^\w\s]", " ".join(words).lower()))
     return sentences
 
 
