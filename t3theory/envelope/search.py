@@ -33,6 +33,7 @@ _MANY_PLANES, _MANY_NODES = 6, 12  # the same limits where each bound visits ver
 _GUESSES = 3  # ascents whose multipliers open a search
 _CLIMBS = 8  # depth to which nodes are searched for better classifiers
 _TRUST = 1e5  # how far, in units of the first guess, multipliers are looked for
+_PINNED_ATOMS = 100_000  # above it f is pinned on no atom: on a million that would take a minute
 _SPLIT_ATOMS = 4096  # above this many distinct atoms a tie in one of them is below the tolerance
 
 
@@ -104,11 +105,10 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
         solved = _solve(root, [root.at] if many else guesses, best, tolerance)
         heapq.heappush(queue, (-solved.value, next(count), solved))
     first = queue[0][2]
-    if first.value > best.value * (1 + tolerance):
-        if many:
-            climb(dual, dual.peak(first.span, *first.at), best)
-        else:
-            polish(best, dual)
+    if many and first.value > best.value * (1 + tolerance):
+        climb(dual, dual.peak(first.span, *first.at), best)
+    if first.value > best.value * (1 + tolerance) and dual.atoms.size <= _PINNED_ATOMS:
+        polish(best, dual)
     for _ in range(nodes):
         node = queue[0][2]
         children = [] if node.value <= best.value * (1 + tolerance) else _split(node)

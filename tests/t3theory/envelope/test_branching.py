@@ -104,6 +104,7 @@ CLOSES = {
         few_heavy(300, 0),
         (0.05, 4.0, 1.0, "retain_error"),
     ),
+    "the same on more atoms than are split": (few_heavy(4200, 1), (0.05, 4.0, 1.0, "retain_error")),
     "1 − f far below float64": (gaussians(1000, 0.1), (0.5, 2.0, 1.0, "forget_error")),
     "1 − f far below float64, T = 4": (gaussians(1000, 0.1), (1.0, 4.0, 1.0, "forget_error")),
     "no bound without a multiplier": (gaussians(1000, 0.9), (0.1, 4.0, 1.0, "forget_error")),
