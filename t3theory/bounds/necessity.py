@@ -10,6 +10,7 @@ import numpy as np
 from t3theory._checks import nonnegative, number, positive, share
 from t3theory._xp import namespace
 from t3theory.bounds.bound import Bound
+from t3theory.bounds.pinsker import log_sum
 from t3theory.bounds.terms import Terms
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
@@ -65,10 +66,12 @@ def necessity_forget_error(h: float, gamma: float, delta: float, temperature: fl
     h, gamma, delta = positive("h", h), share("gamma", gamma), nonnegative("delta", delta)
     temperature = positive("temperature", temperature)
     epsilon = -math.expm1(-delta / gamma)
-    # Both terms over (1−γ)^{1/T}, in logarithms: h may be 1e300.
+    if epsilon == 0:
+        return 0.0
+    # Both terms over (1−γ)^{1/T}, in logarithms: h may be 1e300, and T far below 1.
     log_leak = (math.log(gamma) + math.log(h) - math.log1p(-gamma)) / temperature
-    leak = math.exp(log_leak) * epsilon
-    return leak / (1 + leak / h)
+    log_leak += math.log(epsilon)
+    return math.exp(log_leak - log_sum(0.0, log_leak - math.log(h)))
 
 
 def jensen_bounds(terms: Terms) -> tuple[Bound, ...]:

@@ -83,7 +83,7 @@ def weighted_gap_bound(mixture: Mixture, log_weight: Array, excess_risk: float) 
 
 
 def kl_inverse(a: float, k: float, upper: bool = True) -> float:
-    """The largest (or least) b with kl(a‖b) ≤ k, rounded outwards.
+    """The largest (or least) b with kl(a‖b) ≤ k, to a few roundings of b.
 
     Args:
         a: in [0, 1]. k: ≥ 0, nats; inf gives the end of [0, 1].

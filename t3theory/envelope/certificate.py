@@ -92,7 +92,8 @@ def worst_case(
     guidance_scale, nodes = nonnegative("guidance_scale", guidance_scale), count("nodes", nodes, 0)
     tolerance = positive("tolerance", tolerance)
     mixture = _widened(mixture)
-    with np.errstate(over="ignore"):  # which `held` tells
+    # Weights that overflow, which `held` tells; 0 · log 0 at s = 0, which no bound needs.
+    with np.errstate(over="ignore", invalid="ignore"):
         atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
 
     def attained(atoms: Atoms, point: Point) -> tuple[float, Vector]:
@@ -105,7 +106,8 @@ def worst_case(
 
     one = np.count_nonzero(atoms.inverse >= 0) == 1
     if delta == 0 or guidance_scale == 0 or one:  # all classifiers give the same estimate
-        value, log_odds = attained(atoms, atoms.bayes())
+        with np.errstate(invalid="ignore"):
+            value, log_odds = attained(atoms, atoms.bayes())
         return Certificate(value, value * (1 + 1e-12), np.exp(log_sigmoid(log_odds)), log_odds)
     dual = (ForgetDual if quantity == "forget_error" else RetainDual)(atoms, delta)
     cap = _known(mixture, delta, quantity, temperature == guidance_scale == 1)

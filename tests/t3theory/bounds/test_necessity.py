@@ -58,3 +58,9 @@ def test_the_bound_above_one_is_attained(temperature):
     h, gamma = 1e12, 0.1
     found = necessity_forget_error(h, gamma, 5.0, temperature)
     assert 0.99 <= found / (gamma * h / (1 - gamma)) ** (1 / temperature) <= 1
+
+
+def test_a_share_cooled_beyond_the_floats_reaches_all_mass_on_the_forget_data():
+    """(γh/(1−γ))^{1000} has no float64; the error tends to h."""
+    assert necessity_forget_error(1e3, 0.5, 1.0, 1e-3) == pytest.approx(1e3, rel=1e-12)
+    assert necessity_forget_error(1e3, 0.5, 0.0, 1e-3) == 0.0

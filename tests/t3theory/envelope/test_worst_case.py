@@ -193,6 +193,12 @@ def test_refuses_a_budget_that_is_none(delta):
         worst_case(spike(10.0), delta)
 
 
+def test_no_guidance_is_silent_where_supports_are_apart():
+    """f⁰ = 1 whatever f: all classifiers give the tempered model."""
+    found = worst_case(spike(10.0), 0.1, guidance_scale=0.0)
+    assert 0 < found.lower <= found.upper <= found.lower * (1 + 1e-9)
+
+
 def test_refuses_an_unknown_quantity():
     with pytest.raises(AssumptionError, match="retain_error"):
         worst_case(spike(10.0), 0.1, quantity="forget")
