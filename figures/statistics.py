@@ -165,7 +165,9 @@ def geometric_mean_of(records: Records, name: str) -> Estimate:
 
 
 def _exponential(logs: Estimate) -> Estimate:
-    return Estimate(math.exp(logs.value), math.exp(logs.low), math.exp(logs.high))
+    with np.errstate(over="ignore"):  # an end beyond the floats is ∞
+        value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
+    return Estimate(value, low, high)
 
 
 def loglog_slope(x: Sequence[float], y: Sequence[float], confidence: float = 0.95) -> Estimate:

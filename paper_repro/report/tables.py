@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import harmonic_mean
 from typing import Any, NamedTuple
 
 from figures.fig_tofu_methods import NAMES
-from figures.statistics import Estimate, mean
+from figures.statistics import Estimate, geometric_mean, mean
 from llm.experiment import TILTS
 
 __all__ = ["TABLES", "Filled", "Measure", "Row", "Table", "fill", "fill_all", "rows_of"]
@@ -26,6 +26,8 @@ class Measure:
         at: path in a record; several have their harmonic mean taken, as TOFU's utility has.
         where: what the record's `config` says, any of several.
         unit: of the number shown, in units of the record's.
+        positive: numbers above zero that differ by factors, as seconds do: their geometric mean
+            stands with the interval of their logarithms, whose ends are above zero too.
     """
 
     heading: str
@@ -34,6 +36,7 @@ class Measure:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     form: str = ".2f"
     unit: float = 1.0
+    positive: bool = False
 
     def holds(self, record: Record) -> bool:
         """Whether the record is one of those that the column is about."""
@@ -46,12 +49,16 @@ class Measure:
         """The record's number; None where it has none, or something else stands there."""
         paths = (self.at,) if isinstance(self.at, str) else self.at
         found = [_number(record, path) for path in paths]
-        numbers = [x for x in found if x is not None]
+        numbers = [x for x in found if x is not None and (x > 0 or not self.positive)]
         if len(numbers) < len(found):
             return None
         if len(numbers) == 1:
             return numbers[0] / self.unit
         return harmonic_mean(numbers) / self.unit if min(numbers) >= 0 else None
+
+    def estimate(self, numbers: Sequence[float]) -> Estimate:
+        """The column's mean of these numbers, with its interval."""
+        return geometric_mean(numbers) if self.positive else mean(numbers)
 
     def written(self, number: float) -> str:
         """The number as the column has it, without a sign before zero."""
@@ -71,20 +78,24 @@ class Table:
 
 
 class Row(NamedTuple):
-    """A method under its name, and an estimate a column."""
+    """A method under its name, and a column an estimate and of how many seeds it is."""
 
     method: str
     name: str
     cells: list[Estimate | None]
+    counts: list[int]
 
 
 class Filled(NamedTuple):
-    """A table with its rows; columns that no method has are left out."""
+    """A table with its rows; columns that no method has are left out.
+
+    `seeds` stand behind a cell, where its row does not count others.
+    """
 
     name: str
     title: str
     text: str
-    seeds: list[int]
+    seeds: int
     columns: list[Measure]
     rows: list[Row]
 
@@ -133,9 +144,12 @@ def rows_of(records: Sequence[Record], columns: Sequence[Measure]) -> list[Row]:
     rows = []
     for method, name in NAMES.items():
         found = [sample.get(method, [None]) for sample in samples]
-        cells = [None if None in numbers else mean(numbers) for numbers in found]  # type: ignore[arg-type]
+        cells = [
+            None if None in numbers else measure.estimate(numbers)  # type: ignore[arg-type]
+            for measure, numbers in zip(columns, found, strict=True)
+        ]
         if any(cells):
-            rows.append(Row(method, name, cells))
+            rows.append(Row(method, name, cells, [len(numbers) for numbers in found]))
     return rows
 
 
@@ -146,10 +160,14 @@ def fill(table: Table, records: Sequence[Record]) -> Filled | None:
     columns = [table.columns[i] for i in used]
     if all(measure.kind != table.kind for measure in columns):
         return None
-    rows = [Row(row.method, row.name, [row.cells[i] for i in used]) for row in rows]
-    seeds = _seeds(records)
-    counts = {len(found) for m in columns for found in _samples(records, m, seeds).values()}
-    return Filled(table.name, table.title, table.text, sorted(counts), columns, rows)
+    rows = [
+        Row(row.method, row.name, [row.cells[i] for i in used], [row.counts[i] for i in used])
+        for row in rows
+    ]
+    counts = Counter(
+        n for row in rows for n, cell in zip(row.counts, row.cells, strict=True) if cell
+    )
+    return Filled(table.name, table.title, table.text, counts.most_common(1)[0][0], columns, rows)
 
 
 def fill_all(records: Sequence[Record]) -> list[Filled]:
@@ -161,12 +179,23 @@ def _attacked(heading: str, attack: str, value: str) -> Measure:
     return Measure(heading, f"values/{value}", "llm.robustness", {"attack": (attack,)})
 
 
+def _spent(
+    heading: str, at: str, training: bool = True, form: str = ",.0f", unit: float = 1.0
+) -> Measure:
+    """What a method's training took, or else its evaluation."""
+    kind, where = _TRAINING if training else ("llm.evaluation", {})
+    return Measure(heading, f"provenance/{at}", kind, where, form, unit, positive=True)
+
+
 _SIX = tuple(
     f"values/{rows}_{part}"
     for rows in ("retain", "real_authors", "world_facts")
     for part in ("probability", "truth_ratio")
 )
-_TRAINING = ("llm.stage", {"stage": ("fit_heads", "train_base", "train_baseline")})
+_TRAINING: tuple[str, Mapping[str, tuple[str, ...]]] = (
+    "llm.stage",
+    {"stage": ("fit_heads", "train_base", "train_baseline")},
+)
 _MEBIBYTE = 2.0**20
 
 TABLES = (
@@ -239,25 +268,13 @@ TABLES = (
         "Wall time of training under the chosen setting (the head, for all that decode with it; the "
         "full and the retain model from nothing), and the most memory meanwhile: of the process, "
         "libraries included, and what was allocated on the GPU. Decoding is one batch of 16 greedy "
-        "answers of 16 tokens.",
+        "answers of 16 tokens. Time, memory and speed are geometric means.",
         (
             Measure("trained parameters", "values/trained_parameters", form=",.0f"),
-            Measure("training, s", "provenance/seconds", *_TRAINING, form=",.1f"),
-            Measure(
-                "process, MiB",
-                "provenance/timings/peak_bytes",
-                *_TRAINING,
-                form=",.0f",
-                unit=_MEBIBYTE,
-            ),
-            Measure(
-                "GPU, MiB",
-                "provenance/timings/peak_gpu_bytes",
-                *_TRAINING,
-                form=",.0f",
-                unit=_MEBIBYTE,
-            ),
-            Measure("tokens/s ↑", "provenance/timings/tokens_per_second", form=",.0f"),
+            _spent("training, s", "seconds", form=",.1f"),
+            _spent("process, MiB", "timings/peak_bytes", unit=_MEBIBYTE),
+            _spent("GPU, MiB", "timings/peak_gpu_bytes", unit=_MEBIBYTE),
+            _spent("tokens/s ↑", "timings/tokens_per_second", training=False),
         ),
     ),
 )

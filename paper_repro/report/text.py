@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from figures.statistics import Estimate
 from paper_repro.report import marks
-from paper_repro.report.tables import Filled, Measure
+from paper_repro.report.tables import Filled, Measure, Row
 
 __all__ = ["claims_to_latex", "markdown", "to_latex", "to_markdown"]
 
@@ -16,10 +16,7 @@ __all__ = ["claims_to_latex", "markdown", "to_latex", "to_markdown"]
 def to_latex(table: Filled) -> str:
     r"""The table in booktabs; `\usepackage{booktabs}` is all it needs."""
     headings = ["method", *(_stacked(m.heading) for m in table.columns)]
-    rows = [
-        [row.name, *(_latex(m, cell) for m, cell in zip(table.columns, row.cells, strict=True))]
-        for row in table.rows
-    ]
+    rows = [[row.name, *(_latex(*cell) for cell in _cells(table, row))] for row in table.rows]
     return _booktabs("l" + "r" * len(table.columns), headings, rows)
 
 
@@ -64,10 +61,7 @@ def _booktabs(
 
 def to_markdown(table: Filled) -> str:
     """The table for README and docs."""
-    rows = [
-        [row.name, *(_plain(m, cell) for m, cell in zip(table.columns, row.cells, strict=True))]
-        for row in table.rows
-    ]
+    rows = [[row.name, *(_plain(*cell) for cell in _cells(table, row))] for row in table.rows]
     return markdown([["method", *(m.heading for m in table.columns)], *rows])
 
 
@@ -78,18 +72,31 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (first, rule, *rest))
 
 
-def _with_half(measure: Measure, cell: Estimate | None, sign: str) -> str:
-    """The estimate and half its interval's width, if it has any."""
+def _cells(table: Filled, row: Row) -> Iterator[tuple[Measure, Estimate | None, str]]:
+    """Of each column what it measures, the row's estimate, and its seeds where they are others."""
+    for measure, cell, count in zip(table.columns, row.cells, row.counts, strict=True):
+        yield measure, cell, "" if count == table.seeds else f" (of {count})"
+
+
+def _interval(measure: Measure, cell: Estimate, sign: str) -> tuple[str, str]:
+    """The interval's half width behind a sign, or the ends of one that is not symmetric."""
+    if not (cell.has_interval and cell.half):
+        return "", ""
+    if not measure.positive:
+        return sign + measure.written(cell.half), ""
+    low, high = measure.written(cell.low), measure.written(cell.high)
+    return "", f" [{low} to {high}]" if low != high else ""
+
+
+def _plain(measure: Measure, cell: Estimate | None, seeds: str) -> str:
     if cell is None:
-        return ""
-    half = sign + measure.written(cell.half) if cell.has_interval and cell.half else ""
-    return measure.written(cell.value) + half
+        return "–"
+    return "".join((measure.written(cell.value), *_interval(measure, cell, " ± "), seeds))
 
 
-def _plain(measure: Measure, cell: Estimate | None) -> str:
-    return _with_half(measure, cell, " ± ") or "–"
-
-
-def _latex(measure: Measure, cell: Estimate | None) -> str:
-    text = _with_half(measure, cell, r" \pm ").replace(",", "{,}")
-    return f"${text}$" if text else "--"
+def _latex(measure: Measure, cell: Estimate | None, seeds: str) -> str:
+    if cell is None:
+        return "--"
+    half, ends = _interval(measure, cell, r" \pm ")
+    number = (measure.written(cell.value) + half).replace(",", "{,}")
+    return f"${number}${ends}{seeds}"

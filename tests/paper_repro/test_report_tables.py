@@ -22,7 +22,7 @@ MIB = 2**20
 def evaluation(method, seed, **values):
     base = {"forget_quality_log10_p": -1.5, "model_utility": 0.75, "extraction_strength": 0.25}
     base |= dict.fromkeys(SIX, 0.5) | {"trained_parameters": 12345, "total_parameters": 20000}
-    speed = {"tokens_per_second": 100.0 * (1 + seed)}
+    speed = {"tokens_per_second": 120.0 * 1.5625**seed}
     config = {"method": method, "data": "mini:forget10", "scale": "mini"}
     return make_record("llm.evaluation", config, seed, base | values, 1.0, speed)
 
@@ -44,7 +44,7 @@ def everything():
         found.append(make_record("llm.blind", {"method": "t3"}, seed, blind))
         found += [
             stage("fit_heads", seed, 2.0, 300),
-            stage("train_baseline", seed, 9.0 + 2 * seed, 700, method="npo"),
+            stage("train_baseline", seed, 8.0 * 1.5625**seed, 700, method="npo"),
             stage("tune_baseline", seed, 500.0, 900, method="npo"),
             stage("train_base", seed, 50.0, 800, which="full"),
             stage("train_base", seed, 40.0, 800, which="retain"),
@@ -87,7 +87,8 @@ def cell(table, records, method, heading):
     ],
 )
 def test_each_column_reads_its_own_records(table, method, heading, value):
-    assert cell(table, everything(), method, heading) == value
+    expected = value if value is None else pytest.approx(value, rel=1e-14)  # exp of a mean of logs
+    assert cell(table, everything(), method, heading) == expected
 
 
 def test_utility_of_the_informed_choice_is_the_harmonic_mean_of_six_parts():
@@ -102,7 +103,7 @@ def test_rows_are_the_reported_methods_in_the_order_of_their_names():
     assert [row.method for row in rows] == [
         m for m in NAMES if m in ("full", "tempering", "t3", "npo")
     ]
-    assert fill(BY_NAME["memory"], everything()).seeds == [2]
+    assert fill(BY_NAME["memory"], everything()).seeds == 2
 
 
 @pytest.mark.parametrize(
@@ -157,10 +158,45 @@ def test_latex_and_markdown():
     filled = fill(BY_NAME["cost"], everything())
     latex = to_latex(filled).splitlines()
     assert latex[:2] == [r"\begin{tabular}{lrrrr}", r"\toprule"]
-    # t(1 degree of freedom) = 12.706 times half the distance of two values.
-    assert r"NPO & $12{,}345$ & $10.0 \pm 12.7$ & $700$ & $150 \pm 635$ \\" in latex
-    assert r"tempering only & $12{,}345$ & -- & -- & $150 \pm 635$ \\" in latex
-    assert "| NPO | 12,345 | 10.0 ± 12.7 | 700 | 150 ± 635 |" in to_markdown(filled).splitlines()
+    # Two values in the ratio 1.25²: t(1 degree of freedom) = 12.706, and 1.25^12.706 = 17.04.
+    assert r"NPO & $12{,}345$ & $10.0$ [0.6 to 170.4] & $700$ & $150$ [9 to 2,555] \\" in latex
+    assert r"tempering only & $12{,}345$ & -- & -- & $150$ [9 to 2,555] \\" in latex
+    assert (
+        "| NPO | 12,345 | 10.0 [0.6 to 170.4] | 700 | 150 [9 to 2,555] |"
+        in to_markdown(filled).splitlines()
+    )
+
+
+def test_a_cell_of_other_seeds_than_the_rest_says_so(tmp_path):
+    records = [r for r in everything() if not (r["kind"] == "llm.stage" and r["seed"] == 1
+               and r["config"].get("which") == "full")]  # fmt: skip
+    # Of before stages said which base they train: no method's, counted with none.
+    records += [stage("train_base", seed, 70.0, 800) for seed in (0, 0, 1)]
+    filled = fill(BY_NAME["cost"], records)
+    assert filled.seeds == 2
+    assert r"full model & $12{,}345$ & $50.0$ (of 1) & $800$ (of 1) & $150$" in to_latex(filled)
+    assert "| full model | 12,345 | 50.0 (of 1) | 800 (of 1) |" in to_markdown(filled)
+    write_records(tmp_path / "run.jsonl", records)
+    judge(str(tmp_path))
+    report.write(str(tmp_path), "mini", "mini")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "50.0<small>1 seed</small>" in page
+
+
+@pytest.mark.parametrize("seconds", [(0.1, 300.0), (0.001, 1e300)])
+def test_what_is_above_zero_has_an_interval_above_zero(seconds):
+    records = [r for r in everything() if r["config"].get("stage") != "fit_heads"]
+    records += [stage("fit_heads", seed, s, 300) for seed, s in enumerate(seconds)]
+    filled = fill(BY_NAME["cost"], records)
+    [row] = [row for row in filled.rows if row.method == "t3"]
+    assert 0 <= row.cells[1].low < row.cells[1].value < row.cells[1].high
+
+
+def test_a_time_of_zero_empties_its_cell():
+    records = [r for r in everything() if r["config"].get("stage") != "fit_heads"]
+    records += [stage("fit_heads", seed, 2.0 * seed, 300) for seed in (0, 1)]
+    assert cell("cost", records, "t3", "training, s") is None
+    assert cell("cost", records, "t3", "process, MiB") == pytest.approx(300)
 
 
 def test_the_page_and_the_files_have_the_same_tables(tmp_path):
