@@ -163,6 +163,7 @@ def test_a_base_with_an_assistant_is_measured_with_it(
     AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path / "pair")
     torch.manual_seed(2)
     assistant = LlamaForCausalLM(model.config)
+    assistant.lm_head.weight.data.mul_(50)  # random weights are sure of nothing
     WithAssistant(model, assistant, 0.8, 0.01).save_pretrained(tmp_path / "pair")
     found = []
     for name in (base, tmp_path / "pair"):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from llm.tofu.mini import write_mini_tofu
 from paper_repro.cli import main
 from paper_repro.results import made
 from t3theory.records import make_record, write_records
@@ -58,8 +59,12 @@ def test_every_stamp_of_a_figure_is_told(records):
     assert found["records"] == 4
 
 
-def test_a_part_of_the_paper_ends_with_its_claims(tmp_path, capsys):
-    assert main(["reproduce", "--only", "sims.necessity", "--out", str(tmp_path / "run")]) == 0
+def test_a_part_of_the_paper_ends_with_its_claims(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    write_mini_tofu(tmp_path / "tofu", authors=20)
+    words = ["--only", "sims.necessity", "--data", str(tmp_path / "tofu")]
+    assert main(["reproduce", *words, "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
     assert "Tempering is" in said
     assert "not measured" not in said
+    assert f"t3 reproduce --data {tmp_path / 'tofu'} --only sims.necessity" in said
