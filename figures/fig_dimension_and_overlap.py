@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, settings, where
-from figures.statistics import local_slopes
+from figures.statistics import fits, group, local_slopes
 
 __all__ = ["KIND", "build", "caption", "slopes"]
 
@@ -21,15 +21,12 @@ _COLOURS = [style.PALETTE[name] for name in ("guidance", "accent", "t3", "gated"
 
 
 def slopes(records: Records) -> dict[tuple[int, float], list[float]]:
-    """(dimension, distance) -> exponents of the worst FE ∝ δ^b from each δ to the next, least T."""
-    main = _main(records)
-    return {
-        (d, x): local_slopes(
-            where(main, dimension=d, distance=x), lambda r: r["config"]["delta"], _VALUE
-        )
-        for d in settings(main, "dimension")
-        for x in settings(main, "distance")
-    }
+    """(dimension, distance) -> exponents of the worst FE ∝ δ^b from each δ to the next, least T.
+
+    Of two δ at least.
+    """
+    groups = group(_main(records), lambda r: (r["config"]["dimension"], r["config"]["distance"]))
+    return fits(lambda at: local_slopes(at, lambda r: r["config"]["delta"], _VALUE), groups)
 
 
 def build(records: Records) -> Figure:
@@ -42,8 +39,8 @@ def build(records: Records) -> Figure:
             ends = []
             for colour, x in zip(_COLOURS, settings(main, "distance"), strict=False):
                 at = where(main, dimension=d, distance=x)
-                low, high = min(fitted[d, x]), max(fitted[d, x])
-                text = f"distance {x:g}\n{low:.2f} to {high:.2f}"
+                found = fitted.get((d, x), ())
+                text = f"distance {x:g}" + (f"\n{_ends(found)}" if found else "")
                 ends.append((*curve(panel, at, "delta", _VALUE, colour), text, colour))
                 curve(panel, at, "delta", "forget_error", colour, dashed=True)
             panel.set(xscale="log", yscale="log", xlabel="excess risk δ (nats)")
@@ -58,12 +55,9 @@ def caption(records: Records) -> str:
     main = _main(records)
     config = main[0]["config"]
     told = []
-    for (d, x), slope in slopes(records).items():
-        low, high = min(slope), max(slope)
+    for (d, x), found in slopes(records).items():
         one = where(main, dimension=d, distance=x)[0]["values"]
-        told.append(
-            f"d = {d}, distance {x:g} (overlap {one['overlap']:.2g}): {low:.2f} to {high:.2f}"
-        )
+        told.append(f"d = {d}, distance {x:g} (overlap {one['overlap']:.2g}): {_ends(found)}")
     gap = max(
         1 - r["values"]["forget_error_attained"] / r["values"]["forget_error_certified"]
         for r in records
@@ -73,10 +67,14 @@ def caption(records: Records) -> str:
         f"γ = {config['gamma']:g}, T = {config['temperature']:g}. Solid: the largest forget error "
         f"known of a classifier of excess risk δ (no other's is higher by more than {100 * gap:.1g}% of the "
         f"certified bound, at any point and T); dashed: a random one of that risk, a single draw. At the "
-        f"curves: exponents of δ, least and largest between neighbouring δ: {'; '.join(told)} "
+        f"curves: exponents of δ, least and largest between neighbouring δ: {'; '.join(told) or 'too few points'} "
         f"(theory: 1/2 where δ is below the overlap; above it towards 1, until the error is as large as it can be). Nothing solid "
         f"is random: no intervals."
     )
+
+
+def _ends(exponents: Sequence[float]) -> str:
+    return f"{min(exponents):.2f} to {max(exponents):.2f}"
 
 
 def _main(records: Records) -> Records:

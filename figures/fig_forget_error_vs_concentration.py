@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve
-from figures.statistics import Estimate, geometric_mean_of, group, seeds_of, slope_of
+from figures.statistics import Estimate, fits, geometric_mean_of, group, seeds_of, slope_of
 
 __all__ = ["KIND", "build", "caption", "slopes"]
 
@@ -22,11 +22,14 @@ _STEEP = 100.0
 
 
 def slopes(records: Records) -> dict[float, Estimate]:
-    """Fitted exponent b of FE ∝ h^b for each temperature, over h ≥ 100 and all seeds."""
-    return {
-        t: slope_of(at_t, lambda r: r["config"]["h"], "forget_error")
-        for t, at_t in group(_steep(_main(records)), _temperature).items()
-    }
+    """Fitted exponent b of FE ∝ h^b for each temperature, over h ≥ 100 and all seeds.
+
+    Of two such h at least.
+    """
+    return fits(
+        lambda at_t: slope_of(at_t, lambda r: r["config"]["h"], "forget_error"),
+        group(_steep(_main(records)), _temperature),
+    )
 
 
 def build(records: Records) -> Figure:
@@ -40,7 +43,8 @@ def build(records: Records) -> Figure:
         ends = []
         for t, at_t in by_temperature.items():
             x, y = curve(errors, at_t, "h", "forget_error", colours[t])
-            ends.append((x, y, f"T = {t:g}\nslope {fitted[t].value:.2f}", colours[t]))
+            slope = f"\nslope {fitted[t].value:.2f}" if t in fitted else ""
+            ends.append((x, y, f"T = {t:g}{slope}", colours[t]))
         _log_axes(errors, "forget error")
         guided = {t: by_temperature[t] for t in _shown(by_temperature)}
         bound_ends, retain_ends = [], []
@@ -60,7 +64,7 @@ def caption(records: Records) -> str:
     config = main[0]["config"]
     seeds = seeds_of(main)
     largest = max(r["config"]["h"] for r in main)
-    fits = "; ".join(f"T = {t:g}: {s:.3f}" for t, s in slopes(records).items())
+    told = "; ".join(f"T = {t:g}: {s:.3f}" for t, s in slopes(records).items())
     at_top = group([r for r in main if r["config"]["h"] == largest], _temperature)
     finals = ", ".join(
         f"{geometric_mean_of(rs, 'forget_error'):.3g} at T = {t:g}" for t, rs in at_top.items()
@@ -68,7 +72,7 @@ def caption(records: Records) -> str:
     return (
         f"Classifiers ({config['learner']}) learnt from n = {config['n']:,} draws, γ = "
         f"{config['gamma']:g}, errors exact. (a) Forget error against concentration "
-        f"h = ‖p_f‖_∞; fitted slopes over h ≥ {_STEEP:g} with 95% t intervals: {fits} "
+        f"h = ‖p_f‖_∞; fitted slopes over h ≥ {_STEEP:g} with 95% t intervals: {told or 'too few points'} "
         f"(theory: 1 at T = 1, at most 1/T above). At h = {largest:g} it is {finals}. (b, c) The "
         f"same errors (solid) below their bounds (dashed, by ledger letter) for T = "
         f"{' and '.join(f'{t:g}' for t in _shown(at_top))}. "

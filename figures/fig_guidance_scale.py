@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, estimates, middle, settings, where
-from figures.statistics import Estimate, seeds_of, slope_of
+from figures.statistics import Estimate, fits, group, seeds_of, slope_of
 
 __all__ = ["KIND", "build", "caption", "least_forget_error", "slopes"]
 
@@ -33,11 +33,9 @@ def build(records: Records) -> Figure:
             for i, value in enumerate(("forget_error", "retain_error")):
                 end = curve(panels[i], at, "guidance_scale", value, colours[t])
                 ends[i].append((*end, name, colours[t]))
-        for (t, scale), colour in zip(_PAIRS, _PAIR_COLOURS, strict=True):
-            at = where(_size(records), temperature=t, guidance_scale=scale)
-            if at:
-                name = f"T = {t:g}, s = {scale:g}"
-                ends[2].append((*curve(panels[2], at, "h", "forget_error", colour), name, colour))
+        for ((t, scale), at), colour in zip(_pairs(records).items(), _PAIR_COLOURS, strict=False):
+            name = f"T = {t:g}, s = {scale:g}"
+            ends[2].append((*curve(panels[2], at, "h", "forget_error", colour), name, colour))
         panels[0].set(xlabel="guidance scale s", ylabel="forget error")
         panels[1].set(xlabel="guidance scale s", ylabel="retain error (nats)")
         panels[2].set(xlabel="concentration h = ‖p$_f$‖$_∞$", ylabel="forget error", xscale="log")
@@ -55,13 +53,18 @@ def least_forget_error(records: Records, temperature: float) -> tuple[float, flo
 
 
 def slopes(records: Records) -> dict[tuple[float, float], Estimate]:
-    """(T, s) -> fitted exponent b of FE ∝ h^b, for the pairs drawn."""
-    found = {}
-    for t, scale in _PAIRS:
-        at = where(_size(records), temperature=t, guidance_scale=scale)
-        if at:
-            found[t, scale] = slope_of(at, lambda r: r["config"]["h"], "forget_error")
-    return found
+    """(T, s) -> fitted exponent b of FE ∝ h^b, for the pairs drawn; of two h at least."""
+    return fits(
+        lambda at: slope_of(at, lambda r: r["config"]["h"], "forget_error"), _pairs(records)
+    )
+
+
+def _pairs(records: Records) -> dict[tuple[float, float], Records]:
+    """The pairs (T, s) to draw: the usual ones that the grid has, or its first few."""
+    config = lambda r: (r["config"]["temperature"], r["config"]["guidance_scale"])
+    found = group(_size(records), config)
+    chosen = [pair for pair in _PAIRS if pair in found] or list(found)[: len(_PAIRS)]
+    return {pair: found[pair] for pair in chosen}
 
 
 def _size(records: Records) -> Records:
@@ -80,12 +83,14 @@ def caption(records: Records) -> str:
             f"T = {t:g}: least forget error {least:.3g} at s = {scale:g}, "
             f"retain error {cost:.3g} there"
         )
-    fits = "; ".join(f"T = {t:g}, s = {s:g}: {b:.3f}" for (t, s), b in slopes(records).items())
+    told_slopes = "; ".join(
+        f"T = {t:g}, s = {s:g}: {b:.3f}" for (t, s), b in slopes(records).items()
+    )
     seeds = seeds_of(main)
     return (
         f"Classifiers ({config['learner']}) from n = {config['n']:,} draws. (a) Forget and (b) "
         f"retain error against the guidance scale s at h = {config['h']:g}: {'; '.join(told)}. "
         f"(c) Forget error against h for some (T, s); fitted slopes (theory: 1 at T = 1 whatever "
-        f"s, 1/T above): {fits}. Geometric means over {seeds} seeds, 95% t "
+        f"s, 1/T above): {told_slopes or 'too few points'}. Geometric means over {seeds} seeds, 95% t "
         f"intervals."
     )

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from figures import style
-from figures.statistics import group, local_slopes
+from figures.statistics import fits, group, local_slopes
 
 __all__ = ["KIND", "build", "caption", "slopes"]
 
@@ -21,13 +21,16 @@ _STEEP = 100.0
 
 
 def slopes(records: Records) -> dict[float, list[float]]:
-    """Exponents of FE ∝ h^b between neighbouring h ≥ 100 at the largest δ, by temperature."""
+    """Exponents of FE ∝ h^b between neighbouring h ≥ 100 at the largest δ, by temperature.
+
+    Of two such h at least.
+    """
     delta = max(r["config"]["delta"] for r in records)
     chosen = [r for r in records if r["config"]["h"] >= _STEEP and r["config"]["delta"] == delta]
-    return {
-        t: local_slopes(at_t, lambda r: r["config"]["h"], "forget_error")
-        for t, at_t in group(chosen, lambda r: r["config"]["temperature"]).items()
-    }
+    return fits(
+        lambda at_t: local_slopes(at_t, lambda r: r["config"]["h"], "forget_error"),
+        group(chosen, lambda r: r["config"]["temperature"]),
+    )
 
 
 def build(records: Records) -> Figure:
@@ -63,7 +66,7 @@ def build(records: Records) -> Figure:
 
 def caption(records: Records) -> str:
     """What is seen, with slopes and the largest gap between measurement and formula."""
-    fits = "; ".join(
+    told = "; ".join(
         f"T = {t:g}: {min(found):.4f} to {max(found):.4f}" for t, found in slopes(records).items()
     )
     gap = max(
@@ -71,18 +74,22 @@ def caption(records: Records) -> str:
     )
     gamma = records[0]["config"]["gamma"]
     # FE_T ≤ (γh/(1−γ))^{1/T} ε, ε = 1 − e^{−δ/γ}, on this mixture.
-    ratio = max(
+    ratios = [
         r["values"]["forget_error"]
         / (gamma * r["config"]["h"] / (1 - gamma)) ** (1 / r["config"]["temperature"])
         / -math.expm1(-r["config"]["delta"] / gamma)
         for r in records
         if r["config"]["temperature"] > 1
+    ]
+    tempered = (
+        f"At T > 1 the error is at most {max(ratios):.4f} times (γh/(1−γ))^(1/T) (1−e^(−δ/γ)), "
+        f"which it approaches from below, so the exponents come down to 1/T from above. "
+        if ratios
+        else ""
     )
     return (
         f"Statement F's mixture, γ = {gamma:g}: at any fixed excess risk δ guidance (T = 1) fails "
         f"in proportion to h. Circles: measured; lines: the exact formula (largest relative "
-        f"difference {gap:.0e}). At T > 1 the error is at most {ratio:.4f} times "
-        f"(γh/(1−γ))^(1/T) (1−e^(−δ/γ)), which it approaches from below, so the exponents "
-        f"come down to 1/T from above. Exponents between neighbouring h ≥ {_STEEP:g} at the "
-        f"largest δ: {fits}. Nothing here is random: no intervals."
+        f"difference {gap:.0e}). {tempered}Exponents between neighbouring h ≥ {_STEEP:g} at the "
+        f"largest δ: {told or 'too few points'}. Nothing here is random: no intervals."
     )

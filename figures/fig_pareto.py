@@ -52,6 +52,8 @@ def build(records: Records) -> Figure:
             ends = []
             for name, (colour, chosen) in _TRACES.items():
                 points = front([r for r in where(main, h=h) if chosen(r["config"])])
+                if not points:
+                    continue
                 retain, forget = [p[0] for p in points], [p[1] for p in points]
                 x, y = [e.value for e in retain], [e.value for e in forget]
                 panel.errorbar(
@@ -92,6 +94,9 @@ def caption(records: Records) -> str:
     for h in settings(main, "h"):
         at = where(main, h=h)
         plain = where(at, temperature=1, guidance_scale=1)
+        if not plain:
+            told.append(f"h = {h:g}: guidance is not among the settings")
+            continue
         goal = geometric_mean_of(plain, "forget_error").value / 10
         paid = []
         for name, (_, chosen) in _TRACES.items():

@@ -9,7 +9,14 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import curve, middle, settings, where
-from figures.statistics import Estimate, local_slopes, seeds_of, share_of, slope_of
+from figures.statistics import (
+    Estimate,
+    TooFewPoints,
+    local_slopes,
+    seeds_of,
+    share_of,
+    slope_of,
+)
 
 __all__ = ["KIND", "build", "caption", "coverage"]
 
@@ -68,20 +75,30 @@ def caption(records: Records) -> str:
     main = _main(records)
     config = main[0]["config"]
     risk = where(main, temperature=settings(main, "temperature")[0])
-    exponents = local_slopes(risk, _samples, "excess_risk")
-    most = settings(risk, "n")[-1]
-    rate = slope_of([r for r in risk if _samples(r) >= most / 10], _samples, "excess_risk")
     held = "; ".join(f"{name}: {share:.3f}" for name, share in coverage(records).items())
     seeds = seeds_of(main)
     return (
         f"Add-one classifiers on a spike mixture, h = {config['h']:g}, γ = {config['gamma']:g}. "
-        f"(a) The excess risk falls as n^b, b = {rate:.4f} over the last decade (95% t interval); "
-        f"from each n to the next b goes from {exponents[0]:.2f} to {exponents[-1]:.3f}. Dashed: "
+        f"(a) The excess risk falls as n^b, {_rate(risk)}. Dashed: "
         f"its expected bound |Z|/(n+1) and the bound from {config['heldout']:,} held-out draws. "
         f"(b, c) Errors (solid) and what the held-out bound promises of them, the mixture being "
         f"known (dashed). Promises at confidence {config['confidence']:g} held "
         f"for these shares of classifiers, with exact 95% intervals: {held}. Points: geometric "
         f"means over {seeds} seeds, bars: 95% t intervals of the logarithms."
+    )
+
+
+def _rate(risk: Records) -> str:
+    """b over the last decade of n, and from each n to the next."""
+    last = [r for r in risk if _samples(r) >= settings(risk, "n")[-1] / 10]
+    try:
+        rate = slope_of(last, _samples, "excess_risk")
+    except TooFewPoints:
+        return "b: too few points"
+    exponents = local_slopes(risk, _samples, "excess_risk")
+    return (
+        f"b = {rate:.4f} over the last decade (95% t interval); from each n to the next b goes "
+        f"from {exponents[0]:.2f} to {exponents[-1]:.3f}"
     )
 
 

@@ -6,8 +6,9 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -17,6 +18,8 @@ from t3theory.exceptions import InputError
 __all__ = [
     "Estimate",
     "Sample",
+    "TooFewPoints",
+    "fits",
     "geometric_mean",
     "geometric_mean_of",
     "group",
@@ -32,9 +35,15 @@ __all__ = [
 ]
 
 Records = Sequence[Mapping[str, Any]]
+_Key = TypeVar("_Key")
+_Fit = TypeVar("_Fit")
 
 _ROUNDING = 1e-12
 """Copies of a number differ from their mean by a few of its last digits, of 10^-16 each."""
+
+
+class TooFewPoints(InputError):
+    """No slope can be told of so few."""
 
 
 @dataclass(frozen=True)
@@ -204,15 +213,24 @@ def local_slopes(
         for place, found in group(records, x).items()
     ]
     if len(places) < 2:
-        raise InputError("slope: expected points at two places")
+        raise TooFewPoints("slope: expected points at two places")
     return [(y - b) / (x - a) for (a, b), (x, y) in itertools.pairwise(places)]
+
+
+def fits(fit: Callable[[Records], _Fit], groups: Mapping[_Key, Records]) -> dict[_Key, _Fit]:
+    """`fit` of each group whose points are enough for it; a grid may have fewer."""
+    found = {}
+    for key, records in groups.items():
+        with suppress(TooFewPoints):
+            found[key] = fit(records)
+    return found
 
 
 def _slope(points: Sequence[tuple[float, Sample]], confidence: float) -> Estimate:
     """Least squares through samples at places; the spread within a sample counts too."""
     count = sum(s.count for _, s in points)
     if len({x for x, _ in points}) < 2 or count < 3:
-        raise InputError("slope: expected at least three points at two places")
+        raise TooFewPoints("slope: expected at least three points at two places")
     x = np.array([x for x, _ in points])
     y = np.array([s.mean for _, s in points])
     weight = np.array([s.count for _, s in points])

@@ -16,9 +16,10 @@ from t3theory.bounds import evaluate
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.errors import forget_error, retain_error
 from t3theory.estimator import temper_then_tilt
+from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
-__all__ = ["bounds", "errors", "learnt_errors"]
+__all__ = ["bounds", "check_bounded", "errors", "learnt_errors"]
 
 
 def errors(
@@ -52,6 +53,13 @@ def bounds(
         pick = min if bound.direction == "upper" else max
         found[key] = pick(bound.value, found.get(key, bound.value))
     return {key: value for key, value in found.items() if np.isfinite(value)}
+
+
+def check_bounded(temperatures: Iterable[float]) -> None:
+    """Refuse a T below 1: no bound of both errors is known there."""
+    for t in temperatures:
+        if t < 1:
+            raise AssumptionError("temperature", "must be at least 1: bounds are for T ≥ 1", t)
 
 
 def learnt_errors(config: Config, generator: np.random.Generator) -> Probe:

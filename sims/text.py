@@ -77,11 +77,12 @@ def read(file: Path) -> list[list[str]]:
     """
     sentences = []
     for place, row in json_lines(file):
-        pair = [row.get(name) for name in ("question", "answer")] if isinstance(row, dict) else []
-        words = [text for text in pair if isinstance(text, str)]
-        if len(words) < 2:
-            raise InputError(f"{place}: expected a row with question and answer, in words")
-        sentences.append(re.findall(r"\w+|[^\w\s]", " ".join(words).lower()))
+        match row:
+            case {"question": str(question), "answer": str(answer)}:
+                words = f"{question} {answer}".lower()
+            case _:
+                raise InputError(f"{place}: expected a row with question and answer, in words")
+        sentences.append(re.findall(r"\w+|[^\w\s]", words))
     return sentences
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from sims import memory
 from sims.families import SPIKE, spike_of
 from sims.learners import check_leaking, check_random, leaking, random_of_risk
-from sims.measure import errors
+from sims.measure import check_bounded, errors
 from sims.study import Config, Probe, Study
 from t3theory.bounds import guarantee
 from t3theory.envelope import worst_case
@@ -19,6 +19,7 @@ __all__ = ["STUDY"]
 
 def _check(config: Config) -> None:
     mixture = spike_of(config)
+    check_bounded(config["temperature"])
     check_leaking(mixture, config["delta"])
     memory.require("draws", config["draws"], 8 * mixture.size)
 

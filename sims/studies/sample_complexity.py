@@ -10,7 +10,7 @@ from scipy.special import log_expit
 from sims import memory
 from sims.families import SPIKE, spike_of
 from sims.learners import draw, tabular
-from sims.measure import errors
+from sims.measure import check_bounded, errors
 from sims.study import Config, Probe, Study
 from t3theory.bounds import guarantee
 from t3theory.samples import heldout_risk_upper_bound, tabular_excess_risk
@@ -20,6 +20,7 @@ __all__ = ["STUDY"]
 
 def _check(config: Config) -> None:
     spike_of(config)
+    check_bounded(config["temperature"])
     # The losses, their squares and deviations.
     memory.require("heldout", config["heldout"], 6 * 8)
 

@@ -116,6 +116,33 @@ def test_labels_do_not_overlap():
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+SETTINGS = {"draws": 2, "heldout": 100, "n": [50, 100], "seeds": 2, "atoms": 50, "steps": [3, 10]}
+"""Small, for studies that have such a field."""
+
+
+def small(name):
+    study = studies.get(name)
+    fields = study.settings("mini")
+    if name == "dimension_and_overlap":
+        fields["dimension"] = [1]
+    return {k: SETTINGS.get(k, v) for k, v in fields.items() if k != "seeds" or v != [1]}
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_any_grid_is_drawn(name):
+    whole = small(name)
+    one = {k: v[0] for k, v in whole.items() if isinstance(v, list)}
+    grids = [one, {"h": [20.0, 60.0]}] if "h" in whole else [one]
+    if "temperature" in whole:
+        grids += [one | {"temperature": 3.0}, {"temperature": [3.0, 5.0]}]
+    for grid in grids:
+        found = run_study(name, overrides=whole | grid)
+        text = FIGURES[name].caption(found)
+        assert text, grid
+        assert not re.search(r"\bnan\b|\binf\b", text), (grid, text)
+        FIGURES[name].build(found).canvas.draw()
+
+
 def test_unknown_figure_is_named():
     with pytest.raises(InputError, match=r"figure 'nothing'.*necessity"):
         FIGURES["nothing"]

@@ -154,6 +154,8 @@ def test_errors_in_workers_keep_their_words():
 @pytest.mark.parametrize(
     ("study", "overrides", "words"),
     [
+        ("sample_complexity", {"temperature": [1, 0.5]}, "temperature must be at least 1"),
+        ("bound_ladder", {"temperature": 0.5}, "temperature must be at least 1: bounds are"),
         ("sample_complexity", {"heldout": 1e12}, "heldout must be a whole number from 1 to 10"),
         ("sample_complexity", {"heldout": 1e10}, "heldout must be at most .* in the memory left"),
         ("gaussian_width", {"components": 1e12}, "components must be a whole number"),
