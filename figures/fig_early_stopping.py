@@ -54,6 +54,7 @@ def caption(records: Records) -> str:
     config = main[0]["config"]
     temperatures = settings(main, "temperature")
     risk = estimates(where(main, temperature=temperatures[0]), "steps", "excess_risk")
+    loss = estimates(where(main, temperature=temperatures[0]), "steps", "in_sample_loss")
     best = min(risk, key=lambda s: risk[s].value)
     last = max(risk)
     told = []
@@ -66,8 +67,8 @@ def caption(records: Records) -> str:
     return (
         f"{_LEARNERS[config['learner']]} on n = {config['n']:,} draws, h = "
         f"{config['h']:g}, overlap {config['overlap']:g}. (a) The excess risk is least "
-        f"({risk[best]:.3g} nats) at {best:,} steps and {risk[last]:.3g} at {last:,}, while the "
-        f"in-sample loss keeps falling. (b, c) Both errors on the way; least values: "
+        f"({risk[best]:.3g} nats) at {best:,} steps and {risk[last]:.3g} at {last:,}; the "
+        f"in-sample loss is {loss[best]:.3g} and {loss[last]:.3g} there. (b, c) Both errors on the way; least values: "
         f"{'; '.join(told)}. Geometric means over {seeds} seeds with 95% t intervals of the "
         f"logarithms."
     )

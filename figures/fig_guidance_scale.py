@@ -45,11 +45,11 @@ def build(records: Records) -> Figure:
     return fig
 
 
-def least_forget_error(records: Records, temperature: float) -> tuple[float, float]:
+def least_forget_error(records: Records, temperature: float) -> tuple[float, Estimate]:
     """The scale with the least forget error at T, and that error (geometric mean)."""
     found = estimates(where(records, temperature=temperature), "guidance_scale", "forget_error")
     scale = min(found, key=lambda s: found[s].value)
-    return scale, found[scale].value
+    return scale, found[scale]
 
 
 def slopes(records: Records) -> dict[tuple[float, float], Estimate]:
@@ -78,9 +78,10 @@ def caption(records: Records) -> str:
     told = []
     for t in settings(main, "temperature"):
         scale, least = least_forget_error(main, t)
+        end = ", the largest" if scale == settings(main, "guidance_scale")[-1] else ""
         cost = estimates(where(main, temperature=t), "guidance_scale", "retain_error")[scale]
         told.append(
-            f"T = {t:g}: least forget error {least:.3g} at s = {scale:g}, "
+            f"T = {t:g}: least forget error {least:.3g} at s = {scale:g}{end}, "
             f"retain error {cost:.3g} there"
         )
     told_slopes = "; ".join(

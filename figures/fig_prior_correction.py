@@ -71,7 +71,8 @@ def caption(records: Records) -> str:
     )
     seeds = seeds_of(main)
     return (
-        f"Add-one classifiers from n = {config['n']:,} draws, T = {config['temperature']:g}, "
+        f"Tabular classifiers from n = {config['n']:,} draws and two pseudo-draws of the same prior "
+        f"for each atom, T = {config['temperature']:g}, "
         f"h = {config['h']:g}, overlap {config['overlap']:g}: drawn as the mixture is (natural), "
         f"in equal parts (balanced), and in equal parts with the log-odds shifted to γ "
         f"(corrected, statement M). At γ = {gamma:g}, {told}. Geometric means over {seeds} seeds "

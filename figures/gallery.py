@@ -25,7 +25,9 @@ _COLOURS = 64
 _HEAD = """# Simulations at full scale
 
 Every picture is drawn from the records beside it, pooled over seeds; captions take their numbers
-from them. Again: `t3 simulate STUDY --scale full --out RUNS/STUDY.jsonl` for each study, then
+from them. Again: `t3 simulate STUDY --scale full --out RUNS/STUDY.jsonl` for each study, for
+`text_bigrams` with `--set text=generated,mini-tofu,tofu`, the latter two being folders with the
+files of mini-TOFU (docs/simulations.md says how to write them) and of TOFU; then
 `t3 figures RUNS --out paper_repro/results/simulations`.
 """
 

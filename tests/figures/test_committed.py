@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from paper_repro.cli.simulate import parse_settings
 from sims import studies
 from sims.run import run_cell
 from t3theory.records import read_records
@@ -67,6 +69,17 @@ def test_a_committed_cell_is_measured_again(name):
         assert same["values"].keys() <= record["values"].keys()
         for value_name, value in same["values"].items():
             compare(value_name, record["values"][value_name], value)
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_the_commands_of_the_page_make_the_committed_settings(name):
+    page = " ".join((COMMITTED / "README.md").read_text(encoding="utf-8").split("\n## ")[0].split())
+    stated = dict(re.findall(r"`(\w+)` with `--set (\S+)`", page))
+    wanted = studies.get(name).settings("full", parse_settings(stated.get(name, "").split()))
+    records = read_records(COMMITTED / f"{name}.jsonl")
+    for field, values in wanted.items():
+        # A single seed is not pooled, and its record does not count it.
+        assert {r["config"].get(field, 1) for r in records} == set(values), field
 
 
 def test_another_number_is_noticed():
