@@ -36,8 +36,9 @@ SPIKE: dict[str, Any] = {
     "forget_atoms": 4,
 }
 """What studies on a spike have in common; each names what it changes."""
-_BYTES = 400
-"""Memory an atom takes, at most, from the draws to the errors of one T: measured, 369."""
+_BYTES = {"tabular": 420, "logistic": 1100, "worst case": 560}
+"""Memory an atom takes, at most, from the draws to the errors of one T, by what is made of it:
+measured, 410, 1,074 and 539. A network's is not measured and counts as the logistic one's."""
 _DECAY = 10.0
 """Several spikes differ in density by this factor."""
 
@@ -47,13 +48,15 @@ def _require(ok: bool, symbol: str, requirement: str, value: object) -> None:
         raise AssumptionError(symbol, requirement, value)
 
 
-def fits(atoms: int) -> None:
+def fits(atoms: int, work: str = "tabular") -> None:
     """Refuse an alphabet whose mixture, draws and estimates would not fit into memory.
 
+    Args:
+        work: what needs the most: a learner, or "worst case".
     Raises:
         AssumptionError: names the largest number of atoms.
     """
-    memory.require("atoms", atoms, _BYTES)
+    memory.require("atoms", atoms, _BYTES.get(work, _BYTES["logistic"]))
 
 
 def power_law(size: int, exponent: float) -> np.ndarray:
@@ -121,7 +124,8 @@ def spike(
 
 
 def spike_of(config: Mapping[str, Any]) -> Mixture:
-    """The spike mixture of a study's configuration."""
+    """The spike mixture of a study's configuration, which its learner is to fit on."""
+    fits(config["retain_atoms"] + config["forget_atoms"], config.get("learner", "tabular"))
     fields = ("h", "gamma", "retain_atoms", "forget_atoms", "overlap", "skew", "spikes")
     return spike(**{name: config[name] for name in fields if name in config})
 

@@ -17,7 +17,7 @@ __all__ = ["STUDY"]
 
 def _check(config: Config) -> None:
     atoms, few = config["atoms"], config["forget_atoms"]
-    fits(atoms)
+    fits(atoms, config["learner"])
     if few > atoms:
         raise AssumptionError("forget_atoms", f"must be at most atoms = {atoms}", few)
 

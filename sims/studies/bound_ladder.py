@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sims import memory
-from sims.families import SPIKE, spike_of
+from sims.families import SPIKE, fits, spike_of
 from sims.learners import check_leaking, check_random, leaking, random_of_risk
 from sims.measure import check_bounded, errors
 from sims.study import Config, Probe, Study
@@ -19,6 +19,7 @@ __all__ = ["STUDY"]
 
 def _check(config: Config) -> None:
     mixture = spike_of(config)
+    fits(mixture.size, "worst case")
     check_bounded(config["temperature"])
     check_leaking(mixture, config["delta"])
     memory.require("draws", config["draws"], 8 * mixture.size)

@@ -24,7 +24,7 @@ def _mixture(config: Config) -> Mixture:
 
 def _check(config: Config) -> None:
     atoms, d = config["atoms"], config["dimension"]
-    fits(atoms)
+    fits(atoms, "worst case")
     if round(atoms ** (1 / d)) < 2:
         raise AssumptionError("atoms", f"must be at least 2^dimension = {2**d}", atoms)
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from sims import memory
 from sims.learners import tabular
 from sims.sequences import memorised, refuse_large
 from sims.study import Config, Probe, Study
 
 __all__ = ["STUDY"]
 
+_BYTES = 140
+"""Memory a sequence takes, at most: measured, 112 to 136, the most with two symbols."""
+
 
 def _check(config: Config) -> None:
-    refuse_large(config["vocabulary"], config["length"], config["memorised"])
+    vocabulary, length = config["vocabulary"], config["length"]
+    refuse_large(vocabulary, length, config["memorised"])
+    memory.require("vocabulary^length", vocabulary**length, _BYTES)
 
 
 def _prepare(config: Config, generator: np.random.Generator) -> Probe:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
-from sims import memory
+from sims import families, memory, studies
 from sims.families import fits
-from sims.run import run_study
+from sims.run import run_cell, run_study
+from sims.studies.gating import _BYTES as GATING
 from t3theory.exceptions import AssumptionError
 
 
@@ -46,20 +49,61 @@ def test_without_a_word_from_the_system_it_is_all_there_is(system, monkeypatch):
     assert memory.available() == 40_960
 
 
-def test_atoms_are_refused_from_400_bytes_each_and_by_process(monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 400 * 1000)
-    fits(1000)
-    with pytest.raises(AssumptionError, match="atoms must be at most 1,000 in the memory left"):
-        fits(1001)
+def test_atoms_are_refused_by_what_is_made_of_them_and_by_process(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 420 * 1100)
+    fits(1100)
+    with pytest.raises(AssumptionError, match="atoms must be at most 1,100 in the memory left"):
+        fits(1101)
+    fits(420, "logistic")
+    for learner in ("logistic", "network"):
+        with pytest.raises(AssumptionError, match="atoms must be at most 420"):
+            fits(421, learner)
     with memory.shared_by(4):
-        fits(250)
-        with pytest.raises(AssumptionError, match="atoms must be at most 250"):
-            fits(251)
-    fits(1000)
+        fits(275)
+        with pytest.raises(AssumptionError, match="atoms must be at most 275"):
+            fits(276)
+    fits(1100)
 
 
-def test_jobs_share_the_memory_before_any_work(monkeypatch):
+@pytest.mark.parametrize(
+    ("study", "overrides", "words"),
+    [
+        ("alphabets", {"atoms": [10, 600]}, "atoms must be at most 500"),
+        ("alphabets", {"atoms": 200, "learner": "logistic"}, "atoms must be at most 190"),
+        ("pareto", {"retain_atoms": 200, "learner": "logistic"}, "atoms must be at most 190"),
+        ("bound_ladder", {"retain_atoms": 400}, "atoms must be at most 375"),
+        ("dimension_and_overlap", {"atoms": 400}, "atoms must be at most 375"),
+        ("gating", {"vocabulary": 12, "length": 3}, r"vocabulary\^length must be at most 1,500"),
+    ],
+)
+def test_jobs_share_the_memory_before_any_work(monkeypatch, study, overrides, words):
     monkeypatch.setattr("sims.run.run_cell", lambda cell: pytest.fail("work started"))
-    monkeypatch.setattr(memory, "available", lambda: 400 * 1000)
-    with pytest.raises(AssumptionError, match="atoms must be at most 500"):
-        run_study("alphabets", jobs=2, overrides={"atoms": [10, 600]})
+    monkeypatch.setattr(memory, "available", lambda: 420 * 1000)
+    with pytest.raises(AssumptionError, match=words):
+        run_study(study, jobs=2, overrides=overrides)
+
+
+def _most(study, overrides, size):
+    """Bytes that a cell takes, for each of `size`."""
+    cell = studies.get(study).cells("mini", overrides | {"seeds": 1})[0]
+    tracemalloc.start()
+    try:
+        run_cell(cell)
+        return tracemalloc.get_traced_memory()[1] / size
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_said_of_memory_is_measured():
+    few = {"temperature": 2.0}
+    tabular, logistic = (
+        _most("alphabets", few | {"atoms": 50_000, "n": 10**6, "learner": name}, 50_000)
+        for name in ("tabular", "logistic")
+    )
+    worst = _most("dimension_and_overlap", few | {"atoms": 10_000, "delta": 0.01}, 10_000)
+    gating = _most("gating", few | {"vocabulary": 2, "length": 16, "n": 500}, 2**16)
+    said = families._BYTES
+    assert said["tabular"] / 2 < tabular < said["tabular"]
+    assert said["logistic"] / 2 < logistic < said["logistic"]
+    assert said["worst case"] / 2 < worst < said["worst case"]
+    assert GATING / 2 < gating < GATING
