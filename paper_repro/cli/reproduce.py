@@ -65,14 +65,20 @@ def reproduce(
 def _foretell(graph: Graph, out: Path, console: Console) -> int:
     from paper_repro.pipeline.stamps import is_current, last_seconds
 
-    keys, stale = graph.keys(), 0
+    keys = graph.keys()
+    stale: set[str] = set()
+    after: set[str] = set()
     for cell in graph:
-        if not is_current(out, cell, keys[cell.name]):
-            stale += 1
+        if is_current(out, cell, keys[cell.name]):
+            if not (stale | after).isdisjoint(cell.inputs):
+                after.add(cell.name)
+        else:
+            stale.add(cell.name)
             seconds = last_seconds(out, cell)
             before = "" if seconds is None else f"{seconds:8.1f} s last time"
             console.print(f"  would run  {cell.name:<44}{before}", highlight=False)
-    console.print(f"{stale} of {len(graph)} cells would run, in {out}", highlight=False)
+    more = f"; {len(after)} more if these leave anything else than before" if after else ""
+    console.print(f"{len(stale)} of {len(graph)} cells would run, in {out}{more}", highlight=False)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Stamps: for each finished cell the key it was made under and what its products looked like."""
+"""Stamps: of each finished cell its key, what it had read, and what its products looked like."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from paper_repro.pipeline.graph import Cell
 from t3theory.exceptions import InputError
-from t3theory.records import write_json
+from t3theory.records import config_hash, write_json
 
-__all__ = ["is_current", "last_seconds", "log_path", "stamp"]
+__all__ = ["is_current", "last_seconds", "log_path", "products_in", "stamp"]
 
 
 def stamp(out: Path, cell: Cell, key: str, seconds: float) -> None:
@@ -25,23 +25,34 @@ def stamp(out: Path, cell: Cell, key: str, seconds: float) -> None:
         if not files:
             raise InputError(f"{cell.name} left no {name} in {out}")
     entry = {"key": key, "seconds": round(seconds, 3), "products": products}
-    write_json(_stamp_path(out, cell), entry)
+    entry["inputs"] = _inputs(out, cell)
+    write_json(out / ".cells" / f"{cell.name}.json", entry)
 
 
 def is_current(out: Path, cell: Cell, key: str) -> bool:
-    """Whether the products of `cell` are there, untouched, and made under `key`."""
-    entry = _read(out, cell)
+    """Whether the products of `cell` are there, untouched, made under `key` and of the same inputs.
+
+    Stamps of before inputs were told are taken as they are.
+    """
+    entry = _read(out, cell.name)
     if entry.get("key") != key:
         return False
-    products = entry.get("products")
-    return isinstance(products, dict) and all(
-        _unchanged(out / name, products.get(name)) for name in cell.products
-    )
+    if "inputs" in entry and entry["inputs"] != _inputs(out, cell):
+        return False
+    made = _made(entry)
+    return all(_unchanged(out / name, made.get(name)) for name in cell.products)
 
 
 def last_seconds(out: Path, cell: Cell) -> float | None:
     """How long the cell took last time, if it ever finished here."""
-    return _read(out, cell).get("seconds")
+    seconds = _read(out, cell.name).get("seconds")
+    return seconds if isinstance(seconds, int | float) else None
+
+
+def products_in(out: Path) -> list[str] | None:
+    """The products of the cells that finished in `out`; None where no run was."""
+    stamps = sorted((out / ".cells").glob("*.json"))
+    return [product for path in stamps for product in _made(_read(out, path.stem))] or None
 
 
 def log_path(out: Path, cell: Cell) -> Path:
@@ -49,14 +60,35 @@ def log_path(out: Path, cell: Cell) -> Path:
     return out / ".cells" / f"{cell.name}.log"
 
 
-def _stamp_path(out: Path, cell: Cell) -> Path:
-    return out / ".cells" / f"{cell.name}.json"
+def _inputs(out: Path, cell: Cell) -> dict[str, str]:
+    """Input -> a hash of what `cell` reads of it: by its paths, or all if it reads the whole run."""
+    read = set(cell.paths.values())
+    return {
+        name: config_hash(
+            {
+                product: {file: was.get("content") for file, was in files.items()}
+                for product, files in _made(_read(out, name)).items()
+                if read & {product, "."}
+            }
+        )
+        for name in cell.inputs
+    }
 
 
-def _read(out: Path, cell: Cell) -> dict[str, Any]:
+def _made(entry: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Product -> file -> what it looked like; a product of which that cannot be read is left out."""
+    products = entry.get("products")
+    return {
+        product: files
+        for product, files in (products.items() if isinstance(products, dict) else ())
+        if isinstance(files, dict) and all(isinstance(was, dict) for was in files.values())
+    }
+
+
+def _read(out: Path, name: str) -> dict[str, Any]:
     """The stamp, or nothing where there is none that can be read: the cell then runs again."""
     try:
-        entry = json.loads(_stamp_path(out, cell).read_text(encoding="utf-8"))
+        entry = json.loads((out / ".cells" / f"{name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return entry if isinstance(entry, dict) else {}
@@ -85,14 +117,14 @@ def _content(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _unchanged(product: Path, seen: object) -> bool:
+def _unchanged(product: Path, seen: dict[str, dict[str, Any]] | None) -> bool:
     """Whether every file seen is as it was; content is read only where the time differs."""
-    if not isinstance(seen, dict) or not seen:
+    if not seen:
         return False
     for name, was in seen.items():
         file = product / name
-        if not file.is_file() or file.stat().st_size != was["size"]:
+        if not file.is_file() or file.stat().st_size != was.get("size"):
             return False
-        if file.stat().st_mtime_ns != was["time"] and _content(file) != was["content"]:
+        if file.stat().st_mtime_ns != was.get("time") and _content(file) != was.get("content"):
             return False
     return True

@@ -1,0 +1,37 @@
+"""`t3 reproduce --dry-run`: what would run, and what that may take along."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from paper_repro.cli.reproduce import _foretell
+from paper_repro.pipeline.graph import Cell, Graph
+from paper_repro.pipeline.stamps import stamp
+
+
+def cell(name, *needs):
+    paths = {"out": f"{name}.jsonl"} | {need: f"{need}.jsonl" for need in needs}
+    return Cell(name, "pipeline_work:write", {}, (f"{name}.jsonl",), paths, needs=needs)
+
+
+@pytest.mark.parametrize(
+    ("harmed", "said"),
+    [
+        ("", "0 of 4 cells would run, in OUT\n"),
+        ("a", "1 of 4 cells would run, in OUT; 2 more if these leave anything else than before\n"),
+        ("c", "1 of 4 cells would run, in OUT\n"),
+    ],
+)
+def test_a_plan_counts_what_may_follow(tmp_path, harmed, said):
+    graph = Graph([cell("a"), cell("b", "a"), cell("c", "b"), cell("other")])
+    for each in graph:
+        (tmp_path / each.products[0]).write_text(each.name)
+        stamp(tmp_path, each, graph.keys()[each.name], 1.0)
+    if harmed:
+        (tmp_path / f"{harmed}.jsonl").unlink()
+    printed = io.StringIO()
+    assert _foretell(graph, tmp_path, Console(file=printed, width=1000)) == 0
+    assert printed.getvalue().replace(str(tmp_path), "OUT").endswith(said)
