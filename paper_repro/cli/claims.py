@@ -31,12 +31,13 @@ def claims(run: Path | None = None, out: Path | None = None) -> None:
     from rich.console import Console
 
     from paper_repro.claims import judge_all
+    from paper_repro.pipeline.stamps import products_in
     from paper_repro.results import command, read_results, run_of
 
     if run is not None and out is not None:
         raise InputError(f"t3 claims {run} --out {out}: expected one of both")
     run = run or out or Path("runs/mini-mini")
-    records = read_results(run)
+    records = read_results(run, products_in(run))
     if not records:
         raise InputError(f"{run}: no records; expected a run (see t3 reproduce) or its records")
     Console().print(table([v.as_dict() for v in judge_all(records, command(*run_of(records)))]))

@@ -15,18 +15,26 @@ def report(records: Path, out: Path) -> None:
     Args:
         records: a file of records, as in paper_repro/results, or the folder of a run.
         out: folder for report.html, figures, tables, claims.json and the records themselves.
+
     Raises:
-        InputError: no records, or records of two scales or of two sources of data.
+        InputError: no records, or records of two scales or of two sources of data, or `out` is
+            where the records are read from.
     """
     from rich.console import Console
 
     from figures.registry import FIGURES
+    from paper_repro.cli.folders import check_folder
+    from paper_repro.pipeline.stamps import products_in
     from paper_repro.pipeline.work import draw, judge
     from paper_repro.report import write
     from paper_repro.results import command, read_results, run_of
     from t3theory.records import write_records
 
-    found = read_results(records)
+    check_folder("--out", out)
+    if out.resolve() in ((records / place).resolve() for place in ("", "records")):
+        # What is written there would be read again, beside what it was copied from.
+        raise InputError(f"--out {out}: expected another folder than that of the records")
+    found = read_results(records, products_in(records))
     if not found:
         raise InputError(f"{records}: no records; expected a run (see t3 reproduce) or its records")
     scale, data = run_of(found)

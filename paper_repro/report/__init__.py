@@ -45,6 +45,7 @@ def write(
     page = _template().render(
         scale=scale,
         data=data,
+        run=run,
         claims=claims,
         verdicts=Counter(c["verdict"] for c in claims),
         tables=tables,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from paper_repro.cli import main
+from paper_repro.pipeline.graph import Cell
+from paper_repro.pipeline.stamps import stamp
 from t3theory.records import make_record, write_records
 
 
@@ -61,3 +63,17 @@ def test_records_of_two_runs_are_not_judged_together(file, said):
     status, printed = said(file(scale="full"))
     assert status == 2
     assert printed.err == "t3: records of one scale expected, got full, small\n"
+
+
+@pytest.mark.parametrize("command", ["claims", "report"])
+def test_what_lies_in_a_run_and_no_cell_made_is_not_read(tmp_path, capsys, command):
+    for name, scale in (("planned", "small"), ("former", "full")):
+        record = make_record("llm.tuning", {"method": "t3", "scale": scale}, 0, {})
+        write_records(tmp_path / "run" / "records" / f"{name}.jsonl", [record])
+    words = [command, str(tmp_path / "run"), "--out", str(tmp_path / "page")]
+    words = words if command == "report" else words[:2]
+    assert main(words) == 2, "no run has been there: all of it is read"
+    assert "records of one scale" in capsys.readouterr().err
+    planned = Cell("planned", "m:f", {}, ("records/planned.jsonl",))
+    stamp(tmp_path / "run", planned, "key", 1.0)
+    assert main(words) == 0

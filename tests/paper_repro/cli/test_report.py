@@ -39,6 +39,27 @@ def test_a_file_of_records_becomes_a_page(tmp_path, records):
     assert main(["report", str(tmp_path / "out"), "--out", str(tmp_path / "again")]) == 0
 
 
+def test_the_page_says_how_many_records_it_holds_and_not_that_one_run_made_them(tmp_path, records):
+    records[1]["provenance"]["source"] = "another"
+    write_records(tmp_path / "some.jsonl", records)
+    assert main(["report", str(tmp_path / "some.jsonl"), "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    said = " ".join(page.split())
+    assert "holds what 4 records of the scale small on tofu say" in said
+    assert "made by 2 states of the code" in said
+
+
+def test_records_are_not_copied_to_where_they_would_be_read_again(tmp_path, records, capsys):
+    file = tmp_path / "run" / "records" / "some.jsonl"
+    write_records(file, records)
+    before = file.read_bytes()
+    for out in ("run", "run/records", "run/../run"):
+        assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path / out)]) == 2
+        assert "expected another folder than that of the records" in capsys.readouterr().err
+    assert [p for p in (tmp_path / "run").rglob("*") if p.is_file()] == [file]
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [({"scale": "full"}, "records of one scale expected, got full, small"),
