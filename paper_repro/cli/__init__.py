@@ -121,7 +121,7 @@ def _parser(name: str, command: Command, function: Callable[..., Any]) -> Any:
             how["action"] = "store_true"
         elif (item := _item_type(hint)) is not None:
             # `--only a b` reads better than a list in JSON.
-            how |= {"nargs": "*", "type": item}
+            how |= {"nargs": "+", "type": item}
         else:
             how["type"] = _reader(hint)
         parser.add_argument(option, **how)

@@ -47,12 +47,14 @@ def reproduce(
     """
     from rich.console import Console
 
+    from paper_repro.cli.folders import check_folder
     from paper_repro.pipeline.plan import default_out, paper
     from paper_repro.results import command
 
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: expected at least 1")
     out = out or default_out(scale, data)
+    check_folder("--out", out)
     console = Console()
     graph = paper(scale, data, dask)
     if only:

@@ -128,9 +128,11 @@ class Graph:
         """
         todo: list[str] = []
         for prefix in wanted:
-            found = [name for name in self.cells if name.startswith(prefix)]
+            found = [name for name in self.cells if prefix and name.startswith(prefix)]
             if not found:
-                raise InputError(f"--only {prefix}: no cell begins so; {self._advice(prefix)}")
+                raise InputError(
+                    f"--only {prefix or repr(prefix)}: no cell begins so; {self._advice(prefix)}"
+                )
             todo += found
         kept: set[str] = set()
         while todo:

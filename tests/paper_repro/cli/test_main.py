@@ -22,6 +22,10 @@ from paper_repro.cli import COMMANDS, main
         (["reproduce", "--only", "nothing", "--dry-run"],
          "begins with one of lm, sims, figure, claims, report"),
         (["reproduce", "--only", "sims.necesity"], "perhaps sims.necessity"),
+        (["reproduce", "--only", "", "--dry-run"], "--only '': no cell begins so"),
+        (["reproduce", "--only"], "expected at least one argument"),
+        (["reproduce", "--out", "/dev/null", "--dry-run"], "--out /dev/null: expected a folder"),
+        (["report", "/no/run", "--out", "/dev/null"], "--out /dev/null: expected a folder"),
         (["claims", "/dev/null"], "/dev/null: expected"),
         (["simulate", "nope"], "study 'nope': expected one of"),
         (["simulate"], "study"),
@@ -73,10 +77,10 @@ def test_an_interrupt_is_130_with_a_line(capsys, monkeypatch):
     assert capsys.readouterr().err == "t3: interrupted; what was finished is kept\n"
 
 
-def test_a_plan_and_the_overview_load_neither_torch_nor_pictures():
+def test_a_plan_and_the_overview_load_neither_torch_nor_pictures(tmp_path):
     program = (
         "import sys; from paper_repro.cli import main; main(['--help']); "
-        "main(['reproduce', '--dry-run', '--out', '/nonexistent']); "
+        f"main(['reproduce', '--dry-run', '--out', {str(tmp_path / 'run')!r}]); "
         "sys.exit(sorted({'torch', 'transformers'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
