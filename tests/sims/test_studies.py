@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
 from figures import fig_dimension_and_overlap as overlaps
 from figures import fig_forget_error_vs_concentration as concentration
 from figures import fig_necessity as necessity
 from figures import fig_pareto as fronts
+from sims import families
+from sims.learners import train
 from sims.run import run_study
+from sims.studies import sample_complexity, text_bigrams
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +108,61 @@ def test_fronts_are_not_beaten():
     tempered = fronts.front([r for r in records if r["config"]["guidance_scale"] == 1])
     for retain, forget, _ in tempered:
         assert any(a <= retain.value and b <= forget.value for a, b in points)
+
+
+@pytest.mark.parametrize("quantity", ["excess_risk", "retain_error", "forget_error"])
+def test_a_promise_that_is_broken_is_not_covered(quantity, monkeypatch):
+    """Held-out bounds a millionth of what they are: every true value is above its promise."""
+    small = {"h": 100.0, "n": 200, "heldout": 500, "seeds": 2, "temperature": 1.0}
+    kept = run_study("sample_complexity", overrides=small, progress=False)
+    assert all(r["values"][f"{quantity}_covered"] is True for r in kept)
+    real = sample_complexity.heldout_risk_upper_bound
+    monkeypatch.setattr(
+        sample_complexity, "heldout_risk_upper_bound", lambda *a, **k: 1e-6 * real(*a, **k)
+    )
+    broken = run_study("sample_complexity", overrides=small, progress=False)
+    assert all(r["values"][f"{quantity}_covered"] is False for r in broken)
+
+
+def test_the_retain_file_is_what_is_kept(tmp_path):
+    """One pair of words in each file: the forget law is the forget file's."""
+    for name, words in (("retain90", "one two"), ("forget10", "three four")):
+        row = {"question": words.split()[0], "answer": words.split()[1]}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    asked, real = [], text_bigrams.bigrams
+
+    def bigrams(kept, dropped, gamma):
+        asked.append((kept, dropped))
+        return real(kept, dropped, gamma)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_bigrams, "bigrams", bigrams)
+        run_study("text_bigrams", overrides={"text": str(tmp_path), "n": 10, "seeds": 1,
+                                             "temperature": 1.0}, progress=False)  # fmt: skip
+    assert tuple(rows[0] for rows in asked[-1]) == (["one", "two"], ["three", "four"])
+
+
+def test_the_network_is_what_is_stopped():
+    """Drawn alike, one log-odds an atom and a network differ; a network of 3 steps has learnt little."""
+    small = {"h": 100.0, "n": 2000, "seeds": 1, "temperature": 1.0, "steps": [3, 300]}
+    found = {
+        learner: {
+            r["config"]["steps"]: r["values"]["in_sample_loss"]
+            for r in run_study(
+                "early_stopping", overrides=small | {"learner": learner}, progress=False
+            )
+        }
+        for learner in ("tabular", "network")
+    }
+    assert found["network"] != found["tabular"]
+    assert found["network"][300] < 0.8 * found["network"][3]
+
+
+def test_a_learner_trains_the_network_for_as_long_as_it_says():
+    mixture, learnt = families.spike(100.0, 0.1), []
+    for steps in (3, 300):
+        generator = np.random.default_rng(0)
+        learnt.append(train("network", mixture, 2000, generator, steps=steps))
+    plain = train("network", mixture, 2000, np.random.default_rng(0))
+    assert np.array_equal(plain, learnt[1])
+    assert not np.array_equal(plain, learnt[0])
