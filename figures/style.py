@@ -125,8 +125,12 @@ def figure(
 def temperature_colours(temperatures: Sequence[float]) -> dict[float, str]:
     """T = 1, guidance, stands out; above it blues that darken with log T, the same in every figure."""
     blues = mpl.colors.LinearSegmentedColormap.from_list("T", [PALETTE["light"], "#08306B"])
-    shade = {t: blues(math.log(t) / math.log(_DARKEST)) for t in temperatures if t != 1}
-    return {1.0: PALETTE["guidance"]} | {t: mpl.colors.to_hex(c) for t, c in shade.items()}
+    return {
+        t: PALETTE["guidance"]
+        if t == 1
+        else mpl.colors.to_hex(blues(math.log(t) / math.log(_DARKEST)))
+        for t in temperatures
+    }
 
 
 _DARKEST = 8.0

@@ -68,10 +68,10 @@ def necessity_forget_error(h: float, gamma: float, delta: float, temperature: fl
     epsilon = -math.expm1(-delta / gamma)
     if epsilon == 0:
         return 0.0
-    # Both terms over (1−γ)^{1/T}, in logarithms: h may be 1e300, and T far below 1.
+    # 1/(1/leak + 1/h), in logarithms: h may be 1e300, and T far below 1.
     log_leak = (math.log(gamma) + math.log(h) - math.log1p(-gamma)) / temperature
     log_leak += math.log(epsilon)
-    return math.exp(log_leak - log_sum(0.0, log_leak - math.log(h)))
+    return math.exp(-log_sum(-log_leak, -math.log(h)))
 
 
 def jensen_bounds(terms: Terms) -> tuple[Bound, ...]:

@@ -81,7 +81,7 @@ def test_every_stamp_of_a_figure_is_told(records):
 
 
 def test_a_part_of_the_paper_ends_with_its_claims(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "2000")
     write_mini_tofu(tmp_path / "tofu", authors=20)
     words = ["--only", "sims.necessity", "--data", str(tmp_path / "tofu")]
     assert main(["reproduce", *words, "--out", str(tmp_path / "run")]) == 0

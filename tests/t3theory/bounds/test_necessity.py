@@ -64,3 +64,9 @@ def test_a_share_cooled_beyond_the_floats_reaches_all_mass_on_the_forget_data():
     """(γh/(1−γ))^{1000} has no float64; the error tends to h."""
     assert necessity_forget_error(1e3, 0.5, 1.0, 1e-3) == pytest.approx(1e3, rel=1e-12)
     assert necessity_forget_error(1e3, 0.5, 0.0, 1e-3) == 0.0
+
+
+@pytest.mark.parametrize("temperature", [1e-308, 1e-300, 1e-3])
+def test_at_temperatures_near_zero_all_mass_is_on_the_spike(temperature):
+    """p^{1/T} is then all on the densest atom: the error is h, where the leak is above 1."""
+    assert necessity_forget_error(10.0, 0.1, 0.01, temperature) == pytest.approx(10.0, rel=1e-12)
