@@ -141,7 +141,12 @@ def test_numbers_in_the_text_are_the_records():
     kept = fmean(of("t3-soft", "model_utility")) / fmean(of("full", "model_utility"))
     assert f"at {kept:.0%} of the full model's utility".replace("%", " %") in readme
     best = max(x for m in BASELINES for x in of(m, "forget_quality_log10_p"))
-    assert best < -10, "no trained baseline is above 10⁻¹⁰ on any seed"
+    assert best < -6, "no trained baseline is above 10⁻⁶ on any seed"
+    blind = {m: fmean(of(m, "forget_quality_log10_p", "llm.blind"))
+             for m in ("t3-gated", "t3-soft", "t3", "guidance")}  # fmt: skip
+    assert f"{blind['t3-gated']:.1f} {blind['t3-soft']:.1f}" == "-0.5 -0.5"
+    assert f"uniform T3 −{-blind['t3']:.1f}, guidance −{-blind['guidance']:.1f}" in readme
+    records = read_results(ROOT / "paper_repro" / "results" / "small-attacks-tofu.jsonl")
     shown = {m: fmean(of(m, "forget_probability", "llm.robustness", attack="relearn"))
              for m in ("simnpo", "graddiff", "undial")}  # fmt: skip
     assert (
