@@ -146,14 +146,11 @@ def test_numbers_in_the_text_are_the_records():
              for m in ("t3-gated", "t3-soft", "t3", "guidance")}  # fmt: skip
     assert f"{blind['t3-gated']:.1f} {blind['t3-soft']:.1f}" == "-0.5 -0.5"
     assert f"uniform T3 −{-blind['t3']:.1f}, guidance −{-blind['guidance']:.1f}" in readme
-    records = read_results(ROOT / "paper_repro" / "results" / "small-attacks-tofu.jsonl")
     shown = {m: fmean(of(m, "forget_probability", "llm.robustness", attack="relearn"))
-             for m in ("simnpo", "graddiff", "undial")}  # fmt: skip
-    assert (
-        f"between {shown['simnpo']:.2f} (SimNPO) and {shown['graddiff']:.2f} (GradDiff, UNDIAL)"
-        in results
-    )
-    assert f"{shown['undial']:.2f}" == f"{shown['graddiff']:.2f}"
+             for m in BASELINES if m != "uld"}  # fmt: skip
+    least, most = min(shown.values()), max(shown.values())
+    assert (shown["npo"], shown["undial"]) == (least, most)
+    assert f"between {least:.2f} (NPO) and {most:.2f} (UNDIAL)" in results
     t3, full, retain = (fmean(of(m, "fluency_loss", "llm.robustness", attack="fluency"))
                         for m in ("t3", "full", "retain"))  # fmt: skip
     assert (
