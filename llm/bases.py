@@ -25,6 +25,7 @@ __all__ = [
     "check_sizes",
     "decoder_of",
     "device_of",
+    "digest_weight",
     "other_weight",
     "weight_probes",
 ]
@@ -99,9 +100,14 @@ def base_fingerprint(base: PreTrainedModel) -> str:
     """Sixteen hex digits of the base's configuration and of every byte of its weights."""
     digest = hashlib.sha256()
     for name, weight in _weights(base):
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        digest.update(weight.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        digest_weight(digest, name, weight)
     return config_hash(base_settings(base), digest.hexdigest())
+
+
+def digest_weight(digest: hashlib._Hash, name: str, weight: Tensor) -> None:
+    """Add a weight's name, shape, type and every byte to a running digest."""
+    digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+    digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 _PROBES = 16

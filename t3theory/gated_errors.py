@@ -12,7 +12,7 @@ from t3theory._checks import nonnegative
 from t3theory._xp import Array, log, logsumexp, namespace
 from t3theory.contexts import ContextMixture
 from t3theory.gating import gate_guarantee
-from t3theory.sequences import position_retain_bound
+from t3theory.sequences import risk_retain_bound
 
 __all__ = ["GatedErrors", "gated_error_bounds"]
 
@@ -51,7 +51,7 @@ def gated_error_bounds(
     xp = namespace(mixture.retain)
     oracle = mixture.estimate(mixture.bayes_classifier, temperature)
     bias = mixture.retain_error(oracle)
-    tilted = position_retain_bound(mixture, delta, temperature) - bias
+    tilted = risk_retain_bound(mixture, delta, temperature)
     peak = mixture.forget_peaks
     mixed = mixture.retain_contexts > 0
     pure = float(xp.sum(xp.where(mixed, 0 * peak, mixture.forget_contexts * peak)))

@@ -13,6 +13,7 @@ from t3theory.exceptions import AssumptionError
 __all__ = [
     "position_retain_bound",
     "positions",
+    "risk_retain_bound",
     "sequence_log_probabilities",
     "sequence_retain_bound",
     "tempered_sequence_retain_bound",
@@ -116,14 +117,31 @@ def position_retain_bound(
     >>> position_retain_bound(m, 0.09).__round__(6)
     0.1
     """
+    of_risk = risk_retain_bound(mixture, excess_risk, temperature)
+    return mixture.retain_error(mixture.estimate(mixture.bayes_classifier, temperature)) + of_risk
+
+
+def risk_retain_bound(
+    mixture: ContextMixture, excess_risk: float, temperature: float | Array = 1.0
+) -> float:
+    """L. δ_t/(1−γ) + √(V_t δ_t/2), nats: what the risk adds to the bias B_t at one position.
+
+    Args:
+        excess_risk: δ_t, nats. temperature: T ≥ 1, or T(c), shape (contexts,).
+
+    >>> m = ContextMixture([[0.5, 0.5], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]], gamma=0.1)
+    >>> risk_retain_bound(m, 0.0, 2.0)
+    0.0
+    """
     xp = namespace(mixture.retain)
     heat = as_float_array(temperature, xp)
     require((heat >= 1) & xp.isfinite(heat), "temperature", "must be ≥ 1 and finite", heat)
+    if heat.shape not in ((), mixture.retain.shape[:1]):
+        wanted = f"must be one number or have shape {tuple(mixture.retain.shape[:1])}"
+        raise AssumptionError("temperature", wanted, tuple(heat.shape))
     excess_risk = nonnegative("excess_risk", excess_risk)
-    bias = mixture.retain_error(mixture.estimate(mixture.bayes_classifier, temperature))
     variance = _centred_variance(mixture, heat)
-    kept_share = 1 - mixture.gamma
-    return bias + (excess_risk + math.sqrt(variance * excess_risk / 2)) / kept_share
+    return (excess_risk + math.sqrt(variance * excess_risk / 2)) / (1 - mixture.gamma)
 
 
 def _centred_variance(mixture: ContextMixture, heat: Array) -> float:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from llm.bases import digest_weight
 from llm.scoring import end_ids
 from llm.tofu.data import TofuData
 from t3theory.exceptions import InputError
@@ -39,8 +40,6 @@ Evaluation = dict[str, dict[str, Any]]
 
 def model_hash(model: Any) -> str:
     """Sixteen hex digits of the model's configuration, settings and every weight."""
-    import torch
-
     digest = hashlib.sha256()
     settings = getattr(model, "t3_config", None)
     described = asdict(settings) if is_dataclass(settings) else None  # type: ignore[arg-type]
@@ -50,8 +49,7 @@ def model_hash(model: Any) -> str:
         config.pop(name, None)
     digest.update(config_hash(type(model).__name__, config, described).encode())
     for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        digest_weight(digest, name, tensor)
     return digest.hexdigest()[:16]
 
 

@@ -17,6 +17,7 @@ from t3theory.gating import gate_guarantee, gate_signal, gated_temperature, reta
 from t3theory.samples import erm_excess_risk, heldout_risk_upper_bound, tabular_excess_risk
 from t3theory.sequences import (
     position_retain_bound,
+    risk_retain_bound,
     sequence_log_probabilities,
     sequence_retain_bound,
     tempered_sequence_retain_bound,
@@ -114,6 +115,10 @@ TABLE: dict[str, tuple[Call, tuple[object, ...]]] = {
     "excess_risk position": (lambda x: position_retain_bound(M, x), NONNEGATIVE),
     "temperature position": (
         lambda x: position_retain_bound(M, 0.1, x),
+        (0.5, math.inf, NAN, np.asarray([1.0, 0.5]), np.ones(3)),
+    ),
+    "temperature risk": (
+        lambda x: risk_retain_bound(M, 0.1, x),
         (0.5, math.inf, NAN, np.asarray([1.0, 0.5]), np.ones(3)),
     ),
     "excess_risks tempered": (
