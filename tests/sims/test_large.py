@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 
-from sims import large
+from sims import kernels, large
 from sims.families import spike
 from sims.large import exact_errors
 from sims.learners import random_of_risk
@@ -67,16 +68,37 @@ def test_mistakes_are_named():
 
 def test_squares_stand_in_for_exponentials():
     places = [1 + k / 3 for k in range(10)]
-    plan = large._plan([1 / t for t in places])
-    assert sorted(place for place, _ in plan) == list(range(10))
-    # T of 4/3, 5/3 and 2 are halves of 8/3, 10/3 and 4, the second by a rounding.
-    assert {place for place, exponent in plan if exponent is None} == {1, 2, 3}
-    before = None
-    for place, exponent in plan:
-        if exponent is None:
-            # 2T off by its own rounding.
-            assert places[before] == pytest.approx(2 * places[place], rel=1e-15)
-        before = place
+    order, exponents = large._plan([1 / t for t in places])
+    assert sorted(order) == list(range(10))
+    squares = np.flatnonzero(np.isnan(exponents))
+    # T of 1 is half of 2, and 4/3, 5/3 and 2 are halves of 8/3, 10/3 and 4, one by a rounding.
+    assert set(order[squares]) == {0, 1, 2, 3}
+    for i in squares:
+        # 2T off by its own rounding.
+        assert places[order[i - 1]] == pytest.approx(2 * places[order[i]], rel=1e-15)
+
+
+def _units(found, expected):
+    """How far floats are from numbers of 50 digits, in units in the last place."""
+    apart = [abs(a - b) for a, b in zip(found.tolist(), expected, strict=True)]
+    return max(float(d) / np.spacing(abs(float(b))) for d, b in zip(apart, expected, strict=True))
+
+
+def test_exponential_and_logarithm_are_within_two_units():
+    generator = np.random.default_rng(0)
+    x = np.concatenate([generator.uniform(-708, 709, 1000), generator.uniform(-1, 1, 1000), [709]])
+    y = np.concatenate(
+        [np.exp(generator.uniform(-744, 709, 1000)), generator.uniform(0.4, 2, 1000)]
+    )
+    y = np.concatenate([y, 1 + np.geomspace(1e-15, 1, 100), [5e-324, np.finfo(float).max]])
+    with mpmath.workdps(50):
+        assert _units(np.array([kernels.exp(v) for v in x]), [mpmath.exp(v) for v in x]) <= 2
+        assert _units(np.array([kernels.log(v) for v in y]), [mpmath.log(v) for v in y]) <= 2
+
+
+def test_exponential_and_logarithm_at_the_ends():
+    assert [kernels.exp(v) for v in (-np.inf, -709.0, 0.0, 710.0)] == [0, 0, 1, np.inf]
+    assert [kernels.log(v) for v in (1.0, np.inf)] == [0, np.inf]
 
 
 def test_every_grid_of_temperatures_gives_the_same_errors():
