@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_repro.cli.folders import check_folder
 from t3theory.exceptions import AssumptionError, InputError
+from t3theory.records import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,12 +23,11 @@ def report(records: Path, out: Path) -> None:
     from rich.console import Console
 
     from figures.registry import FIGURES
-    from paper_repro.cli.folders import check_folder
     from paper_repro.pipeline.stamps import products_in
     from paper_repro.pipeline.work import draw, judge
     from paper_repro.report import write
     from paper_repro.results import command, read_results, run_of
-    from t3theory.records import write_records
+    from t3theory.records import check_folder, write_records
 
     check_folder("--out", out)
     if out.resolve() in ((records / place).resolve() for place in ("", "records")):

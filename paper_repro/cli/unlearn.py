@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from paper_repro.cli.folders import check_folder
+from t3theory.records import check_folder
 
 if TYPE_CHECKING:
     from llm.pairs import Pair
