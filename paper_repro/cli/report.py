@@ -26,7 +26,7 @@ def report(records: Path, out: Path) -> None:
     from paper_repro.pipeline.stamps import products_in
     from paper_repro.pipeline.work import draw, judge
     from paper_repro.report import write
-    from paper_repro.results import command, read_results, run_of
+    from paper_repro.results import command_of, read_results, run_of
     from t3theory.records import check_folder, write_records
 
     check_folder("--out", out)
@@ -36,8 +36,7 @@ def report(records: Path, out: Path) -> None:
     found = read_results(records, products_in(records))
     if not found:
         raise InputError(f"{records}: no records; expected a run (see t3 reproduce) or its records")
-    scale, data = run_of(found)
-    run = command(scale, data)
+    (scale, data), run = run_of(found), command_of(found)
     file = Path(records).name if Path(records).is_file() else "records.jsonl"
     write_records(out / file, found, brief=True)
     kinds = {r["kind"] for r in found}
@@ -45,5 +44,5 @@ def report(records: Path, out: Path) -> None:
         if FIGURES[name].KIND in kinds:
             draw(name, str(out), [file])
     judge(str(out), [file], run)
-    write(str(out), scale or "mini", data or "mini", [file], run)
+    write(str(out), scale, data, [file], run)
     Console(stderr=True).print(f"Report: {out / 'report.html'}", highlight=False)

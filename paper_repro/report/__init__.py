@@ -15,7 +15,7 @@ from paper_repro.report import marks
 from paper_repro.report.comparison import compare
 from paper_repro.report.tables import TABLES, fill_all
 from paper_repro.report.text import claims_to_latex, to_latex
-from paper_repro.results import made, read_results
+from paper_repro.results import made, read_results, unsaid
 from t3theory.ledger import LEDGER
 from t3theory.records import atomic_path
 
@@ -36,6 +36,7 @@ def write(
     """Write `out`/report.html and `out`/tables/*.tex from what the run has so far.
 
     Args:
+        scale, data: of the language models; "" where there are none.
         run: the command of the run.
     """
     folder = Path(out)
@@ -46,6 +47,7 @@ def write(
         scale=scale,
         data=data,
         run=run,
+        unsaid=unsaid(run),
         claims=claims,
         verdicts=Counter(c["verdict"] for c in claims),
         tables=tables,
