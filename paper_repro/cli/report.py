@@ -29,7 +29,7 @@ def report(records: Path, out: Path) -> None:
     from paper_repro.results import command_of, read_results, run_of
     from t3theory.records import check_folder, write_records
 
-    check_folder("--out", out)
+    check_folder(f"--out {out}", out)
     if out.resolve() in ((records / place).resolve() for place in ("", "records")):
         # What is written there would be read again, beside what it was copied from.
         raise InputError(f"--out {out}: expected another folder than that of the records")

@@ -54,7 +54,7 @@ def reproduce(
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: expected at least 1")
     out = out or default_out(scale, data)
-    check_folder("--out", out)
+    check_folder(f"--out {out}", out)
     console = Console()
     graph = paper(scale, data, dask)
     if only:
