@@ -91,9 +91,10 @@ PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-body {{ max-width: 52rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.55 system-ui, sans-serif; }}
-pre, table {{ overflow-x: auto; display: block; }} pre {{ background: #f5f5f5; padding: .7rem; }}
-table {{ border-collapse: collapse; font-size: .85rem; }} th, td {{ padding: .2rem .5rem; }}
+body {{ max-width: 56rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.55 system-ui, sans-serif; }}
+pre, table {{ overflow-x: auto; display: block; }} pre {{ background: #f5f5f5; padding: .7rem; font-size: .8rem; }}
+table {{ border-collapse: collapse; font-size: .85rem; }} th, td {{ padding: .2rem .45rem; }}
+td[style*="right"] {{ white-space: nowrap; }}
 tbody tr {{ border-top: 1px solid #ddd; }} img {{ max-width: 100%; }}
 </style></head>
 <body><p><a href="{start}">T3</a></p>

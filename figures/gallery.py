@@ -22,19 +22,19 @@ __all__ = ["caption_lines", "draw", "write"]
 
 _DPI = 150
 _COLOURS = 64
-_HEAD = """# Simulations at full scale
+_HEAD = """# Simulations
 
 Every picture is drawn from the records beside it, pooled over seeds; captions take their numbers
-from them. Again: `t3 simulate STUDY --scale full --out RUNS/STUDY.jsonl` for each study, for
+from them. Those that are committed are of full scale. Again: `t3 simulate STUDY --scale full --out RUNS/STUDY.jsonl` for each study, for
 `text_bigrams` with `--set text=generated,mini-tofu,tofu`, the latter two being folders with the
 files of mini-TOFU (docs/simulations.md says how to write them) and of TOFU; then
 `t3 figures RUNS --out paper_repro/results/simulations`.
 """
 
-_FILE_HEAD = """# Figures of {name}
+_FILE_HEAD = """# Figures of {file.name}
 
-Drawn from the records of `paper_repro/results/{name}`, from which captions take their numbers. Again:
-`t3 figures paper_repro/results/{name} --out paper_repro/results/{stem}`.
+Drawn from the records of `{file}`, from which captions take their numbers. Again:
+`t3 figures {file} --out {out}`.
 """
 
 
@@ -65,16 +65,17 @@ def write(records: str | Path, out: str | Path, column: bool = False) -> list[st
     """Draw records; write PNGs and a page of pictures and captions to `out`.
 
     Args:
-        records: a folder of `<study>.jsonl`, which are also pooled over seeds and written to
-            `out`; or one file, of whose records every figure is drawn that has some.
+        records: a folder of files of one study each, which are also pooled over seeds and
+            written to `out` under its name; or one file, of whose records every figure is drawn that has some.
         column: pictures a column wide, panels below one another, instead of a page.
 
     Raises:
-        InputError: no record file there, one of no study's name, or no figure of its records.
+        InputError: no record file there, one that is not of one study, two of the same study,
+            or no figure of its records.
     """
     mpl.use("agg")
     records, out = Path(records), Path(out)
-    page, drawn = _of_file(records) if records.is_file() else _of_folder(records, out)
+    page, drawn = _of_file(records, out) if records.is_file() else _of_folder(records, out)
     for name, found in drawn.items():
         width = style.column() if column else nullcontext()
         with width, style.context(), atomic_path(out / f"{name}.png") as temporary:
@@ -96,16 +97,31 @@ def _of_folder(folder: Path, out: Path) -> tuple[str, _Drawn]:
         raise InputError(f"{folder}: expected record files STUDY.jsonl, found none")
     drawn: _Drawn = {}
     for file in files:
-        drawn[file.stem] = pool(read_records(file))
-        write_records(out / file.name, drawn[file.stem], brief=True)
+        found = read_records(file)
+        study = _study(file, found)
+        if study in drawn:
+            raise InputError(f"{file}: expected one file of the study {study}, got another")
+        drawn[study] = pool(found)
+    for study, pooled in drawn.items():
+        write_records(out / f"{study}.jsonl", pooled, brief=True)
     return _HEAD, drawn
 
 
-def _of_file(file: Path) -> tuple[str, _Drawn]:
+def _study(file: Path, records: Sequence[Mapping[str, Any]]) -> str:
+    """The study that the records of a file are of, whatever the file is called."""
+    kinds = {r["kind"] for r in records}
+    studies = [name for name in FIGURES if {FIGURES[name].KIND} == kinds == {f"sims.{name}"}]
+    if not studies:
+        said = ", ".join(sorted(kinds)) or "none"
+        raise InputError(f"{file}: expected records of one study, got {said}")
+    return studies[0]
+
+
+def _of_file(file: Path, out: Path) -> tuple[str, _Drawn]:
     """The page's head, and for each figure its records among those of the file."""
     found = read_records(file)
     kinds = {name: [r for r in found if r["kind"] == FIGURES[name].KIND] for name in FIGURES}
     drawn: _Drawn = {name: some for name, some in kinds.items() if some}
     if not drawn:
         raise InputError(f"{file}: expected records that a figure is drawn from, found none")
-    return _FILE_HEAD.format(name=file.name, stem=file.stem), drawn
+    return _FILE_HEAD.format(file=file, out=out), drawn

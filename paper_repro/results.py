@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from t3theory.exceptions import InputError
 from t3theory.records import read_records
 
-__all__ = ["command", "made", "read_results", "run_of"]
+__all__ = ["command", "command_of", "made", "read_results", "run_of", "unsaid"]
 
 _PLACES = (
     "*.jsonl",
@@ -51,15 +52,42 @@ def read_results(out: str | Path, products: Sequence[str] | None = None) -> list
     return [record for file in files for record in read_records(file)]
 
 
-def command(scale: str, data: str) -> str:
-    """The command of a run, without what is its default.
+UNSAID = {
+    "SCALE": "mini, small or full, which these records do not say",
+    "FOLDER": "where the data lie, in TOFU's layout: records know their name and content alone",
+}
+"""What stands in a command where records do not say it -> what a reader puts there."""
 
-    >>> command("small", "tofu"), command("mini", "mini")
-    ('t3 reproduce --scale small --data tofu', 't3 reproduce')
+
+def command(scale: str, data: str) -> str:
+    """The command of a run, as a shell takes it, without what is its default.
+
+    >>> command("small", "my data"), command("mini", "mini")
+    ("t3 reproduce --scale small --data 'my data'", 't3 reproduce')
     """
     options = {"scale": scale, "data": data}
-    said = (f" --{name} {value}" for name, value in options.items() if value not in ("", "mini"))
-    return "t3 reproduce" + "".join(said)
+    said = [f"--{name} {shlex.quote(value)}" for name, value in options.items() if value != "mini"]
+    return " ".join(["t3 reproduce", *said])
+
+
+def command_of(records: Sequence[Mapping[str, Any]]) -> str:
+    """The command of the run that makes such records anew, with words of `UNSAID`.
+
+    Raises:
+        InputError: as `run_of`.
+
+    >>> command_of([{"config": {"scale": "small", "data": "tofu:forget10"}}])
+    't3 reproduce --scale small --data FOLDER'
+    >>> command_of([{"config": {"gamma": 0.1}}])
+    't3 reproduce --scale SCALE'
+    """
+    scale, data = run_of(records)
+    return command(scale or "SCALE", "FOLDER" if data not in ("", "mini") else "mini")
+
+
+def unsaid(run: str) -> dict[str, str]:
+    """The words of a command that its reader has to fill in, and with what."""
+    return {word: meaning for word, meaning in UNSAID.items() if word in run.split()}
 
 
 def run_of(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
@@ -93,7 +121,12 @@ def made(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 for s in stamps
             }
         ),
-        "versions": stamps[-1]["versions"] if stamps else {},
+        "versions": {
+            name: " or ".join(
+                sorted({s["versions"][name] for s in stamps if name in s["versions"]})
+            )
+            for name in sorted({name for s in stamps for name in s["versions"]})
+        },
         "since": min((s["time"] for s in stamps), default=""),
         "until": max((s["time"] for s in stamps), default=""),
     }

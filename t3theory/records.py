@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from t3theory._brief import BRIEF, restored, shortened
@@ -32,17 +33,22 @@ __all__ = [
     "PACKAGES",
     "Stopwatch",
     "atomic_path",
+    "check_folder",
     "check_place",
     "config_hash",
     "make_record",
     "provenance",
     "read_records",
     "source_hash",
+    "versions",
     "write_json",
     "write_records",
 ]
 
-PACKAGES = ("numpy", "scipy", "torch", "transformers", "tokenizers", "matplotlib")
+PACKAGES = (
+    *("numpy", "scipy", "scikit-learn"),
+    *("torch", "transformers", "tokenizers", "matplotlib"),
+)
 """Distributions whose versions a record states, when installed."""
 
 _FIELDS = {"kind": str, "config": dict, "values": dict, "provenance": dict}
@@ -120,16 +126,20 @@ def _version(package: str) -> str | None:
         return None
 
 
+def versions() -> dict[str, str]:
+    """Python's version, and those of `PACKAGES` that are installed."""
+    found = {name: v for name in PACKAGES if (v := _version(name)) is not None}
+    return {"python": platform.python_version()} | found
+
+
 def provenance(seconds: float | None = None) -> dict[str, Any]:
     """What computes here and now: code, versions, hardware, time. Names no machine and no path."""
     torch = sys.modules.get("torch")
     gpu = torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
-    versions = {"python": platform.python_version()}
-    versions |= {name: v for name in PACKAGES if (v := _version(name)) is not None}
     return {
         "commit": _commit(),
         "source": source_hash("t3theory", "sims", "llm"),
-        "versions": versions,
+        "versions": versions(),
         "hardware": {"cpu": _processor(), "cores": os.cpu_count(), "gpu": gpu},
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": None if seconds is None else round(seconds, 3),
@@ -169,18 +179,36 @@ def make_record(
     }
 
 
+def check_folder(said: str | Path, folder: str | Path) -> None:
+    """Refuse, before long work, a folder that can be neither written to nor made; nothing is left.
+
+    Args:
+        said: what the user knows it by, for the message.
+
+    Raises:
+        InputError: names the nearest folder that is there, and the reason.
+    """
+    path = Path(folder).absolute()
+    nearest = path
+    try:
+        nearest = next(place for place in (path, *path.parents) if place.exists())
+        with TemporaryDirectory(dir=nearest):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{said}: expected {nearest} to be a folder that can be written to, {error.strerror}"
+        ) from error
+
+
 def check_place(path: str | Path) -> None:
     """Refuse, before long work, a place where no file could be written after it.
 
     Raises:
         InputError: a folder is there, or the folder it would be in cannot be written to.
     """
-    path = Path(path)
-    if path.is_dir():
+    if Path(path).is_dir():
         raise InputError(f"{path}: expected a file, got a folder")
-    nearest = next(place for place in path.absolute().parents if place.exists())
-    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
-        raise InputError(f"{path}: expected {nearest} to be a folder that can be written to")
+    check_folder(path, Path(path).parent)
 
 
 @contextmanager

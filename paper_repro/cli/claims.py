@@ -32,7 +32,7 @@ def claims(run: Path | None = None, out: Path | None = None) -> None:
 
     from paper_repro.claims import judge_all
     from paper_repro.pipeline.stamps import products_in
-    from paper_repro.results import command, read_results, run_of
+    from paper_repro.results import command_of, read_results, unsaid
 
     if run is not None and out is not None:
         raise InputError(f"t3 claims {run} --out {out}: expected one of both")
@@ -40,7 +40,11 @@ def claims(run: Path | None = None, out: Path | None = None) -> None:
     records = read_results(run, products_in(run))
     if not records:
         raise InputError(f"{run}: no records; expected a run (see t3 reproduce) or its records")
-    Console().print(table([v.as_dict() for v in judge_all(records, command(*run_of(records)))]))
+    command = command_of(records)
+    console = Console()
+    console.print(table([v.as_dict() for v in judge_all(records, command)]))
+    for word, meaning in unsaid(command).items():
+        console.print(f"{word}: {meaning}", highlight=False)
 
 
 def table(verdicts: Sequence[Mapping[str, Any]]) -> Table:

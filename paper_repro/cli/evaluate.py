@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_repro.cli.folders import check_folder
 from t3theory.exceptions import AssumptionError, InputError
+from t3theory.records import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ def evaluate(
         raise InputError("t3 evaluate: expected --adapter FOLDER or --model FOLDER|HUB_NAME")
     if base is not None and (adapter is None or model is not None):
         raise InputError("t3 evaluate: --base: expected beside --adapter, without --model")
-    check_folder("--out", out)
+    check_folder(f"--out {out}", out)
     rows = load_tofu(data, split)
     count = len(rows.forget_perturbed)
     retain = None if retain_logs is None else tofu.read_retain_logs(retain_logs, count)

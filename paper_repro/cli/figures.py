@@ -9,7 +9,7 @@ def figures(records: str, out: str, column: bool = False) -> None:
     """Draw records; write a page of pictures and captions.
 
     Args:
-        records: folder with STUDY.jsonl files, as `t3 simulate --out` writes them, or one file.
+        records: folder with a file of each study, as `t3 simulate` writes them, or one file.
         out: folder for the pictures, README.md and, of a folder's studies, pooled records.
         column: pictures a column wide (84 mm), panels below one another, instead of a page (174 mm).
     """

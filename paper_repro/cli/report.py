@@ -23,22 +23,20 @@ def report(records: Path, out: Path) -> None:
     from rich.console import Console
 
     from figures.registry import FIGURES
-    from paper_repro.cli.folders import check_folder
     from paper_repro.pipeline.stamps import products_in
     from paper_repro.pipeline.work import draw, judge
     from paper_repro.report import write
-    from paper_repro.results import command, read_results, run_of
-    from t3theory.records import write_records
+    from paper_repro.results import command_of, read_results, run_of
+    from t3theory.records import check_folder, write_records
 
-    check_folder("--out", out)
+    check_folder(f"--out {out}", out)
     if out.resolve() in ((records / place).resolve() for place in ("", "records")):
         # What is written there would be read again, beside what it was copied from.
         raise InputError(f"--out {out}: expected another folder than that of the records")
     found = read_results(records, products_in(records))
     if not found:
         raise InputError(f"{records}: no records; expected a run (see t3 reproduce) or its records")
-    scale, data = run_of(found)
-    run = command(scale, data)
+    (scale, data), run = run_of(found), command_of(found)
     file = Path(records).name if Path(records).is_file() else "records.jsonl"
     write_records(out / file, found, brief=True)
     kinds = {r["kind"] for r in found}
@@ -46,5 +44,5 @@ def report(records: Path, out: Path) -> None:
         if FIGURES[name].KIND in kinds:
             draw(name, str(out), [file])
     judge(str(out), [file], run)
-    write(str(out), scale or "mini", data or "mini", [file], run)
+    write(str(out), scale, data, [file], run)
     Console(stderr=True).print(f"Report: {out / 'report.html'}", highlight=False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from paper_repro.pipeline.execute import Outcome
-    from paper_repro.pipeline.graph import Graph
+    from paper_repro.pipeline.graph import Cell, Graph
 
 __all__ = ["reproduce"]
 
@@ -47,14 +47,14 @@ def reproduce(
     """
     from rich.console import Console
 
-    from paper_repro.cli.folders import check_folder
     from paper_repro.pipeline.plan import default_out, paper
     from paper_repro.results import command
+    from t3theory.records import check_folder
 
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: expected at least 1")
     out = out or default_out(scale, data)
-    check_folder("--out", out)
+    check_folder(f"--out {out}", out)
     console = Console()
     graph = paper(scale, data, dask)
     if only:
@@ -67,7 +67,7 @@ def reproduce(
 def _foretell(graph: Graph, out: Path, console: Console) -> int:
     from paper_repro.pipeline.stamps import is_current, last_seconds
 
-    keys = graph.keys()
+    keys, known = graph.keys(), 0.0
     stale: set[str] = set()
     after: set[str] = set()
     for cell in graph:
@@ -77,11 +77,28 @@ def _foretell(graph: Graph, out: Path, console: Console) -> int:
         else:
             stale.add(cell.name)
             seconds = last_seconds(out, cell)
+            known += seconds or 0.0
             before = "" if seconds is None else f"{seconds:8.1f} s last time"
             console.print(f"  would run  {cell.name:<44}{before}", highlight=False)
+    took = f", {known:.0f} s of work last time" if known else ""
     more = f"; {len(after)} more if these leave anything else than before" if after else ""
-    console.print(f"{len(stale)} of {len(graph)} cells would run, in {out}{more}", highlight=False)
+    line = f"{len(stale)} of {len(graph)} cells would run, in {out}{took}{more}"
+    console.print(line, highlight=False)
+    _tell_versions(out, [cell for cell in graph if cell.name not in stale], console)
     return 0
+
+
+def _tell_versions(out: Path, current: Sequence[Cell], console: Console) -> None:
+    """A line about results that are up to date but for the libraries that made them."""
+    from paper_repro.pipeline.stamps import other_versions
+
+    count, others = other_versions(out, current)
+    if count:
+        console.print(
+            f"{count} of {len(current)} cells up to date were made under other versions: "
+            f"{', '.join(others)}; another --out makes all anew",
+            highlight=False,
+        )
 
 
 def _run(graph: Graph, out: Path, jobs: int, console: Console, run: str) -> int:
@@ -98,6 +115,7 @@ def _run(graph: Graph, out: Path, jobs: int, console: Console, run: str) -> int:
         f"{watch.seconds:.0f} s",
         highlight=False,
     )
+    _tell_versions(out, [graph.cells[name] for name in outcome.current], console)
     for name, why in outcome.failed.items():
         console.print(f"  ✗  {name}: {why}", style="red", highlight=False, markup=False)
     return FAILED if outcome.missing else 0

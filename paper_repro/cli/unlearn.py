@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from paper_repro.cli.folders import check_folder
+from t3theory.records import check_folder
 
 if TYPE_CHECKING:
     from llm.pairs import Pair
@@ -63,9 +63,9 @@ def unlearn(
     # Bad input is found before the libraries and the model are loaded.
     pairs = _pairs(forget, retain)
     files = {"forget": named_content(forget), "retain": named_content(retain)}
-    check_folder("--out", out)
+    check_folder(f"--out {out}", out)
     if cache is not None:
-        check_folder("--cache", cache)
+        check_folder(f"--cache {cache}", cache)
 
     from rich.console import Console
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from paper_repro.pipeline.graph import Cell
 from t3theory.exceptions import InputError
-from t3theory.records import config_hash, write_json
+from t3theory.records import config_hash, versions, write_json
 
-__all__ = ["is_current", "last_seconds", "log_path", "products_in", "stamp"]
+__all__ = ["is_current", "last_seconds", "log_path", "other_versions", "products_in", "stamp"]
 
 
 def stamp(out: Path, cell: Cell, key: str, seconds: float) -> None:
@@ -25,7 +26,7 @@ def stamp(out: Path, cell: Cell, key: str, seconds: float) -> None:
         if not files:
             raise InputError(f"{cell.name} left no {name} in {out}")
     entry = {"key": key, "seconds": round(seconds, 3), "products": products}
-    entry["inputs"] = _inputs(out, cell)
+    entry |= {"inputs": _inputs(out, cell), "versions": versions()}
     write_json(out / ".cells" / f"{cell.name}.json", entry)
 
 
@@ -47,6 +48,22 @@ def last_seconds(out: Path, cell: Cell) -> float | None:
     """How long the cell took last time, if it ever finished here."""
     seconds = _read(out, cell.name).get("seconds")
     return seconds if isinstance(seconds, int | float) else None
+
+
+def other_versions(out: Path, cells: Iterable[Cell]) -> tuple[int, list[str]]:
+    """How many of `cells` were made under other versions of libraries than are here, and which.
+
+    Versions are in no key: whether an upgrade matters is for the user to say. A stamp of before
+    they were told counts as of these.
+    """
+    here, count, others = versions(), 0, set[str]()
+    for cell in cells:
+        was = _read(out, cell.name).get("versions")
+        told = was.items() if isinstance(was, dict) else ()
+        changed = {f"{name} {version}" for name, version in told if here.get(name) != version}
+        count += bool(changed)
+        others |= changed
+    return count, sorted(others)
 
 
 def products_in(out: Path) -> list[str] | None:

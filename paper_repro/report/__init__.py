@@ -15,7 +15,7 @@ from paper_repro.report import marks
 from paper_repro.report.comparison import compare
 from paper_repro.report.tables import TABLES, fill_all
 from paper_repro.report.text import claims_to_latex, to_latex
-from paper_repro.results import made, read_results
+from paper_repro.results import made, read_results, unsaid
 from t3theory.ledger import LEDGER
 from t3theory.records import atomic_path
 
@@ -36,6 +36,7 @@ def write(
     """Write `out`/report.html and `out`/tables/*.tex from what the run has so far.
 
     Args:
+        scale, data: of the language models; "" where there are none.
         run: the command of the run.
     """
     folder = Path(out)
@@ -46,6 +47,7 @@ def write(
         scale=scale,
         data=data,
         run=run,
+        unsaid=unsaid(run),
         claims=claims,
         verdicts=Counter(c["verdict"] for c in claims),
         tables=tables,
@@ -95,7 +97,9 @@ def _figures(folder: Path, claims: Claims, run: str) -> list[dict[str, Any]]:
 
 def _figure(about: Path, run: str) -> dict[str, Any]:
     """A figure with all that the page says of it; the picture goes inline."""
-    picture = about.with_suffix(".svg").read_bytes()
+    picture, column = (
+        about.with_name(f"{about.stem}{end}.svg").read_bytes() for end in ("", "-column")
+    )
     content: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
     width = re.search(rb'<svg[^>]* width="([\d.]+)pt"', picture)
     documented = (FIGURES[about.stem].__doc__ or "") if about.stem in FIGURES else ""
@@ -104,8 +108,13 @@ def _figure(about: Path, run: str) -> dict[str, Any]:
         "title": documented.partition("\n")[0].rstrip(".") or about.stem.replace("_", " "),
         "width": float(width[1]) * _MM_A_POINT if width else None,
         "command": f"{run} --only figure.{about.stem}",
-        "picture": f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}",
+        "picture": _inline(picture),
+        "column": _inline(column),
     }
+
+
+def _inline(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
 def _statements(claims: Claims) -> list[Any]:

@@ -113,13 +113,30 @@ def test_a_folder_of_records_becomes_a_page(tmp_path):
         write(tmp_path / "out/necessity.png", tmp_path)
 
 
+def test_a_study_is_known_by_its_records_and_not_by_the_name_of_its_file(tmp_path):
+    """`t3 simulate STUDY` writes STUDY-SCALE.jsonl where it is told no place."""
+    records = run_study("necessity")
+    write_records(tmp_path / "raw/necessity-mini.jsonl", records)
+    assert write(tmp_path / "raw", tmp_path / "out") == ["necessity"]
+    assert (tmp_path / "out/necessity.jsonl").exists()
+    write_records(tmp_path / "raw/necessity-small.jsonl", records)
+    with pytest.raises(InputError, match=r"necessity-small.jsonl: expected one file of the study"):
+        write(tmp_path / "raw", tmp_path / "again")
+    mixed = [*records, *run_study("pareto")]
+    for found, said in ((mixed, "sims.necessity, sims.pareto"), ([], "none")):
+        write_records(tmp_path / "raw/necessity-small.jsonl", found)
+        with pytest.raises(InputError, match=f"expected records of one study, got {said}"):
+            write(tmp_path / "raw", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_one_file_becomes_a_page_of_what_it_has_records_for(tmp_path):
     records = run_study("necessity") + run_study("pareto")
     write_records(tmp_path / "two.jsonl", [*records, records[0] | {"kind": "of nothing"}])
     assert write(tmp_path / "two.jsonl", tmp_path / "out") == ["necessity", "pareto"]
     page = (tmp_path / "out/README.md").read_text()
     assert all(FIGURES[n].caption(run_study(n)) in page for n in ("necessity", "pareto"))
-    assert "t3 figures paper_repro/results/two.jsonl" in page
+    assert f"`t3 figures {tmp_path / 'two.jsonl'} --out {tmp_path / 'out'}`" in page
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["README.md", "necessity.png", "pareto.png"]
     write_records(tmp_path / "none.jsonl", [records[0] | {"kind": "of nothing"}])
@@ -130,6 +147,8 @@ def test_one_file_becomes_a_page_of_what_it_has_records_for(tmp_path):
 @pytest.mark.parametrize("folder", [p.parent for p in COMMITTED.parent.glob("*-*/README.md")])
 def test_the_committed_pages_of_runs_are_what_their_records_say(folder, tmp_path):
     page = (folder / "README.md").read_text(encoding="utf-8")
+    place = f"paper_repro/results/{folder.name}"
+    assert f"`t3 figures {place}.jsonl --out {place}`" in page
     records = read_records(folder.with_suffix(".jsonl"))
     for name in FIGURES:
         if some := [r for r in records if r["kind"] == FIGURES[name].KIND]:

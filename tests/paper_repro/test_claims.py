@@ -113,9 +113,7 @@ CURVE, NECESSITY, EVALUATION = (
 )
 
 
-@pytest.mark.parametrize(
-    ("claim", "kind", "field", "value", "change"),
-    [
+BROKEN = [
         ("guidance-succeeds", CURVE, "temperature", 1.0, _scale("retain_error", 1e4)),
         ("guidance-succeeds", CURVE, "temperature", 1.0, _scale("forget_error", 1e4)),
         ("guidance-fails-linearly", CURVE, "temperature", 1.0,
@@ -165,8 +163,22 @@ CURVE, NECESSITY, EVALUATION = (
          lambda r: r["provenance"]["timings"].update(uncached=5.0)),
         ("little-time", "llm.stage", "stage", "fit_heads",
          lambda r: r["provenance"].update(seconds=100.0)),
-    ],
-)  # fmt: skip
+        ("guarantees-cover", "sims.sample_complexity", "temperature", 2.0,
+         _set(retain_error_covered=False)),
+        ("gating-pays", "sims.gating", "gate", "hard", _scale("retain_error", 3.0)),
+        ("risk-controls-errors", "sims.bound_ladder", "gamma", 0.1,
+         _scale("retain_error_attained", 1e9)),
+        ("t3-beats-guidance", EVALUATION, "method", "t3", _set(model_utility=0.1)),
+        ("t3-more-useful", EVALUATION, "method", "guidance", _set(model_utility=0.95)),
+]  # fmt: skip
+"""Claim -> the records of which kind and setting are changed, and how, so that it is false."""
+
+
+def test_every_claim_is_broken_once():
+    assert {claim for claim, *_ in BROKEN} == set(read_claims())
+
+
+@pytest.mark.parametrize(("claim", "kind", "field", "value", "change"), BROKEN)
 def test_a_broken_record_turns_the_verdict(records, claim, kind, field, value, change):
     broken = copy.deepcopy(records)
     for record in broken:
@@ -189,6 +201,20 @@ def test_the_head_must_be_faster_than_every_baseline(records, slow):
     assert verdicts([*others, *times])["little-time"] == "false"
     without = [r for r in times if r["config"]["method"] != "npo"]
     assert verdicts([*others, *without])["little-time"] == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("claim", "values"),
+    [("t3-beats-baselines", {"forget_quality_log10_p": -0.1}),
+     ("t3-more-useful", {"model_utility": 0.95})],
+)  # fmt: skip
+def test_t3_must_be_better_than_every_trained_baseline(records, claim, values):
+    worse = {"forget_quality": 1e-4, "forget_quality_log10_p": -4.0, "model_utility": 0.8}
+    for said, verdict in ((worse, "true"), (worse | values, "false")):
+        more = [evaluation("uld", seed, **said) for seed in range(3)]
+        assert verdicts([*records, *more])[claim] == verdict
+    without = [r for r in records if r["config"].get("method") != "npo"]
+    assert verdicts([*without, *more])[claim] == "not measured", "the paper's own must be there"
 
 
 @pytest.mark.parametrize("which", [{"learner": "logistic"}, {"n": 10}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections import Counter
@@ -18,7 +19,7 @@ from sims.run import run_study
 from t3theory.ledger import LEDGER
 from t3theory.records import make_record, write_records
 
-VOID = {"meta", "img", "br", "link", "wbr"}
+VOID = {"meta", "source", "img", "br", "link", "wbr"}
 
 
 class Reader(HTMLParser):
@@ -73,7 +74,18 @@ def test_the_page_needs_no_network(page):
     assert not re.findall(r"""src=["'](?!data:)""", page)
     for loaded in ("@import", "url(", "<link", "<script"):
         assert loaded not in page
-    assert page.count("data:image/svg+xml;base64,") == 2
+    assert page.count("data:image/svg+xml;base64,") == 4, "two figures, a page and a column wide"
+
+
+def test_a_phone_shows_figures_as_a_column_does(page, folder):
+    """A page's width shrunk to a phone's cannot be read, and a window on it hides half."""
+    for path in (folder / "figures").glob("*.json"):
+        details = page[page.index(f'<figure id="{path.stem}">') :].partition("</figure>")[0]
+        [narrow] = re.findall(r'<source media="screen and [^"]*" srcset="([^"]*)"', details)
+        [wide] = re.findall(r'<img src="([^"]*)"', details)
+        for inline, end in ((narrow, "-column"), (wide, "")):
+            drawn = path.with_name(f"{path.stem}{end}.svg").read_bytes()
+            assert base64.b64decode(inline.partition("base64,")[2]) == drawn
 
 
 def test_every_link_leads_somewhere(page):

@@ -42,7 +42,18 @@ def test_commands_are_those_of_the_records_run(file, said):
     assert status == 0
     commands = [line for line in printed.out.splitlines() if "t3 reproduce" in line]
     assert commands
-    assert all("t3 reproduce --scale small --data tofu --only" in line for line in commands)
+    assert all("t3 reproduce --scale small --data FOLDER --only" in line for line in commands)
+
+
+def test_what_records_do_not_say_is_left_to_the_reader_and_said(file, said, tmp_path):
+    """Of the data they know the name, and simulations do not know their scale."""
+    assert "FOLDER: where the data lie" in said(file())[1].out
+    assert "SCALE" not in said(file())[1].out
+    write_records(tmp_path / "s.jsonl", [make_record("sims.necessity", {"h": 1.0}, 0, {})])
+    printed = said(str(tmp_path / "s.jsonl"))[1].out
+    assert "t3 reproduce --scale SCALE --only sims.necessity" in printed
+    assert "SCALE: mini, small or full, which these records do not say" in printed
+    assert "FOLDER" not in printed
 
 
 def test_the_table_has_its_figures(file, said):

@@ -125,7 +125,10 @@ def test_the_same_evaluation_is_not_run_twice(
         (("--model", "m", "--retain-logs", "none.json"), "none.json: expected a TOFU_EVAL.json"),
         (("--model", "m", "--base", "b"), "--base: expected beside --adapter, without --model"),
         (("--base", "b"), "expected --adapter FOLDER or --model"),
-        (("--model", "m", "--out", "/proc/none"), "--out /proc/none: expected a folder that can"),
+        (
+            ("--model", "m", "--out", "/proc/none"),
+            "--out /proc/none: expected /proc to be a folder",
+        ),
         (("--model", "m", "--split", "forget01"), "mini: no split 'forget01'"),
         (("--model", "m", "--device", "meta"), "device 'meta': cannot be used"),
         (("--model", "m", "--dtype", "int3"), "dtype 'int3': expected one of auto, float32"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 
 import pytest
 
 from llm.tofu.mini import write_mini_tofu
 from paper_repro.cli import main
 from paper_repro.results import made
+from sims.run import run_study
 from t3theory.records import make_record, write_records
 
 
@@ -28,8 +31,8 @@ def test_a_file_of_records_becomes_a_page(tmp_path, records):
     write_records(tmp_path / "some.jsonl", records)
     assert main(["report", str(tmp_path / "some.jsonl"), "--out", str(tmp_path / "out")]) == 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "<code>t3 reproduce --scale small --data tofu</code>" in page
-    assert "t3 reproduce --scale small --data tofu --only lm" in json.dumps(
+    assert "<code>t3 reproduce --scale small --data FOLDER</code>" in page
+    assert "t3 reproduce --scale small --data FOLDER --only lm" in json.dumps(
         json.loads((tmp_path / "out" / "claims.json").read_text(encoding="utf-8"))
     )
     drawn = {p.stem for p in (tmp_path / "out" / "figures").glob("*.svg")}
@@ -41,12 +44,24 @@ def test_a_file_of_records_becomes_a_page(tmp_path, records):
 
 def test_the_page_says_how_many_records_it_holds_and_not_that_one_run_made_them(tmp_path, records):
     records[1]["provenance"]["source"] = "another"
+    records[1]["provenance"]["versions"] = {"numpy": "0.9"}
     write_records(tmp_path / "some.jsonl", records)
     assert main(["report", str(tmp_path / "some.jsonl"), "--out", str(tmp_path / "out")]) == 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     said = " ".join(page.split())
     assert "holds what 4 records of the scale small on tofu say" in said
     assert "made by 2 states of the code" in said
+    assert "(<code>FOLDER</code>: where the data lie, in TOFU's layout" in html.unescape(said)
+    assert re.search(r"numpy 0\.9 or \d", said), "each version, not the last record's"
+
+
+def test_a_page_of_simulations_names_no_scale_that_they_do_not(tmp_path):
+    run_study("necessity", scale="small", out=tmp_path / "records" / "necessity.jsonl")
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "mini scale" not in page
+    assert "of the scale" not in page
+    assert "<code>t3 reproduce --scale SCALE</code> makes them (<code>SCALE</code>: mini" in page
 
 
 def test_records_are_not_copied_to_where_they_would_be_read_again(tmp_path, records, capsys):

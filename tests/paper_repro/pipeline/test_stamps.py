@@ -7,7 +7,13 @@ import json
 import pytest
 
 from paper_repro.pipeline.graph import Cell
-from paper_repro.pipeline.stamps import is_current, last_seconds, products_in, stamp
+from paper_repro.pipeline.stamps import (
+    is_current,
+    last_seconds,
+    other_versions,
+    products_in,
+    stamp,
+)
 
 SOURCE = Cell("source", "m:f", {}, ("s.jsonl", "s.cost.jsonl"), {"out": "s.jsonl"})
 READER = Cell(
@@ -93,3 +99,20 @@ def test_the_products_of_a_run_are_those_of_its_stamps(out):
     assert set(products_in(out)) == {"page.html", "r.jsonl", "s.jsonl", "s.cost.jsonl"}
     assert products_in(out / "r.jsonl") is None
     assert products_in(out / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"numpy": "0.9", "python": "2.7"}, (1, ["numpy 0.9", "python 2.7"])),
+        ({"gone": "1.0"}, (1, ["gone 1.0"])),
+        ({}, (0, [])),
+        (None, (0, [])),
+        (5, (0, [])),
+    ],
+)
+def test_other_versions_are_told_and_make_nothing_out_of_date(out, said, found):
+    assert other_versions(out, [SOURCE, READER]) == (0, [])
+    change(out, READER, versions=said)
+    assert other_versions(out, [SOURCE, READER]) == found
+    assert is_current(out, READER, "key")
