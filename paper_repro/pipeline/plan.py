@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,13 +172,17 @@ class _Experiment:
 
     def _blind(self, seed: int, method: str, need: str, **paths: str) -> Cell:
         """A method, or all tilts, under the setting that is chosen without a retain model."""
-        return self._cell(
+        cell = self._cell(
             f"lm.{seed}.blind.{method}", "measure_blind", "head", "tilt", "baseline", "evaluation",
-            "blind", out=f"lm/{seed}/{method}.blind.jsonl",
+            out=f"lm/{seed}/{method}.blind.jsonl",
             needs=(need, *self._names(seed, "full", "eval.retain"), f"lm.tune.{method}"),
             seed=seed, method=method, base=self._at(seed, "full"),
             tuning=f"lm/tune/{method}.jsonl", retain_logs=self._at(seed, "eval/retain"), **paths,
         )  # fmt: skip
+        # Of the list only what this cell measures: another method in it changes nothing here.
+        measured = self.config.tilts if method == "tilts" else (method,)
+        blind = [m for m in self.config.blind if m in measured]
+        return replace(cell, config={**cell.config, "blind": blind})
 
     def _cell(
         self,

@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from paper_repro.report.tables import Measure, rows_of
+from paper_repro.report.measures import Measure
+from paper_repro.report.tables import rows_of
 
 __all__ = ["COMPARED", "compare", "published"]
 

@@ -2,79 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import harmonic_mean
 from typing import Any, NamedTuple
 
 from figures.fig_tofu_methods import NAMES
-from figures.statistics import Estimate, geometric_mean, mean
+from figures.statistics import Estimate
 from llm.experiment import TILTS
+from paper_repro.report.measures import Measure, Record, Table
 
-__all__ = ["TABLES", "Filled", "Measure", "Row", "Table", "fill", "fill_all", "rows_of"]
-
-Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A column: where a method's number stands in which records, and how it is written.
-
-    Args:
-        at: path in a record; several have their harmonic mean taken, as TOFU's utility has.
-        where: what the record's `config` says, any of several.
-        unit: of the number shown, in units of the record's.
-        positive: numbers above zero that differ by factors, as seconds do: their geometric mean
-            stands with the interval of their logarithms, whose ends are above zero too.
-    """
-
-    heading: str
-    at: str | tuple[str, ...]
-    kind: str = "llm.evaluation"
-    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    form: str = ".2f"
-    unit: float = 1.0
-    positive: bool = False
-
-    def holds(self, record: Record) -> bool:
-        """Whether the record is one of those that the column is about."""
-        config = record["config"]
-        return record["kind"] == self.kind and all(
-            config.get(key) in allowed for key, allowed in self.where.items()
-        )
-
-    def read(self, record: Record) -> float | None:
-        """The record's number; None where it has none, or something else stands there."""
-        paths = (self.at,) if isinstance(self.at, str) else self.at
-        found = [_number(record, path) for path in paths]
-        numbers = [x for x in found if x is not None and (x > 0 or not self.positive)]
-        if len(numbers) < len(found):
-            return None
-        if len(numbers) == 1:
-            return numbers[0] / self.unit
-        return harmonic_mean(numbers) / self.unit if min(numbers) >= 0 else None
-
-    def estimate(self, numbers: Sequence[float]) -> Estimate:
-        """The column's mean of these numbers, with its interval."""
-        return geometric_mean(numbers) if self.positive else mean(numbers)
-
-    def written(self, number: float) -> str:
-        """The number as the column has it, without a sign before zero."""
-        text = format(number, self.form)
-        return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
-
-
-@dataclass(frozen=True)
-class Table:
-    """Columns that belong together; without records of its `kind` there is no such table."""
-
-    name: str
-    title: str
-    text: str
-    columns: Sequence[Measure]
-    kind: str = "llm.evaluation"
+__all__ = ["TABLES", "Filled", "Row", "fill", "fill_all", "rows_of"]
 
 
 class Row(NamedTuple):
@@ -98,14 +35,6 @@ class Filled(NamedTuple):
     seeds: int
     columns: list[Measure]
     rows: list[Row]
-
-
-def _number(record: Record, path: str) -> float | None:
-    found: Any = record
-    for step in path.split("/"):
-        found = found.get(step) if isinstance(found, Mapping) else None
-    real = isinstance(found, int | float) and not isinstance(found, bool)
-    return float(found) if real and math.isfinite(found) else None
 
 
 def _methods(record: Record) -> Sequence[Any]:
@@ -187,11 +116,8 @@ def _spent(
     return Measure(heading, f"provenance/{at}", kind, where, form, unit, positive=True)
 
 
-_SIX = tuple(
-    f"values/{rows}_{part}"
-    for rows in ("retain", "real_authors", "world_facts")
-    for part in ("probability", "truth_ratio")
-)
+_ROWS = {"retain": "retained", "real_authors": "real", "world_facts": "world"}
+_SIX = tuple(f"values/{rows}_{part}" for rows in _ROWS for part in ("probability", "truth_ratio"))
 _TRAINING: tuple[str, Mapping[str, tuple[str, ...]]] = (
     "llm.stage",
     {"stage": ("fit_heads", "train_base", "train_baseline")},
@@ -234,13 +160,42 @@ TABLES = (
         "Of the forget answers: how much the model completes word for word, given what comes before "
         "(extraction strength), the share of tokens that are the greedy choice (exact "
         "memorisation), and how well membership is told from unseen answers (area under the "
-        "curve of Min-K%; 0.5 is chance). The retain model is what forgetting can reach.",
+        "curve of Min-K%; 0.5 is chance; privleak: how far 1 minus it is above the retain model's, "
+        "in per cent of that). The retain model is what forgetting can reach.",
         (
             Measure("extraction strength", "values/extraction_strength"),
             Measure("exact memorisation", "values/exact_memorization"),
             Measure("membership, AUC", "values/mia_min_k"),
+            Measure("privleak, %", "values/privleak", form=".0f"),
             Measure("forget truth ratio", "values/forget_truth_ratio"),
         ),
+    ),
+    Table(
+        "utility",
+        "What utility is made of",
+        "The seven of TOFU's nine parts that do not stand above (model utility is the harmonic mean "
+        "of all): truth ratios, read so that more is better, and of real authors and facts of the "
+        "world the probability of the answer among the wrong ones and ROUGE of the greedy answer.",
+        tuple(
+            Measure(f"{heading}, {part} ↑", f"values/{rows}_{part.replace(' ', '_').lower()}")
+            for rows, heading in _ROWS.items()
+            for part in ("probability", "ROUGE", "truth ratio")
+            if rows != "retain" or part == "truth ratio"
+        ),
+    ),
+    Table(
+        "theory",
+        "In the theory's units",
+        "Against the retain model of the same seed, on the data's own contexts: the head's excess "
+        "risk δ, the retain error KL(p_r ‖ p̂) in nats a token with the bound on it (guidance), and "
+        "the forget error E|p_r − p̂| at the memorised tokens.",
+        (
+            Measure("excess risk δ", "values/excess_risk", "llm.theory"),
+            Measure("retain error", "values/retain_error", "llm.theory"),
+            Measure("its bound", "values/retain_error_bound", "llm.theory"),
+            Measure("forget error", "values/forget_error", "llm.theory"),
+        ),
+        kind="llm.theory",
     ),
     Table(
         "robustness",

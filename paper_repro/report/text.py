@@ -8,7 +8,8 @@ from typing import Any
 
 from figures.statistics import Estimate
 from paper_repro.report import marks
-from paper_repro.report.tables import Filled, Measure, Row
+from paper_repro.report.measures import Measure
+from paper_repro.report.tables import Filled, Row
 
 __all__ = ["claims_to_latex", "markdown", "to_latex", "to_markdown"]
 

@@ -16,6 +16,7 @@ from statistics import fmean
 
 import pytest
 
+from figures.statistics import mean
 from llm.experiment import BASELINES
 from paper_repro.claims import judge_all
 from paper_repro.cli import COMMANDS
@@ -158,6 +159,47 @@ def test_numbers_in_the_text_are_the_records():
         in results
     )
     assert f"far more than its own ({retain:.1f})" in results
+
+
+def test_the_four_questions_are_answered_by_the_records():
+    records = read_results(ROOT / "paper_repro" / "results" / "small-tofu.jsonl")
+    claims = {v.name: v.evidence for v in judge_all(records)}
+    text = prose(ROOT / "docs" / "results.md")
+    told = " ".join(text[text.index("## Four") : text.index("## What was chosen")].split())
+    values = {
+        (r["config"]["method"], r["seed"]): r["values"]
+        for r in records
+        if r["kind"] == "llm.evaluation"
+    }
+    seeds = sorted(seed for method, seed in values if method == "full")
+
+    def above(method, other, value, digits):
+        return difference(
+            [values[method, s][value] - values[other, s][value] for s in seeds], digits
+        )
+
+    quality, utility = "forget_quality_log10_p", "model_utility"
+    best = max(BASELINES, key=lambda m: fmean(values[m, s][quality] for s in seeds))
+    assert best == "uld"
+    assert f"by {above('t3', best, quality, 1)}, and" in told
+    assert f"softly gated T3 by {above('t3-soft', best, quality, 1)}. Not" in told
+    assert f"ULD's is {above(best, 't3', utility, 3)} above uniform T3's" in told
+    assert f"and {above(best, 't3-soft', utility, 3)} above softly" in told
+    assert f"above guidance by {above('t3', 'guidance', quality, 1)}, for" in told
+    assert f"for {above('guidance', 't3', utility, 3)} of utility" in told
+    assert f"utility, {above('t3-gated', 't3', utility, 3)} come back" in told
+    assert f"hard gate and {above('t3-soft', 't3', utility, 3)} with the soft" in told
+    assert f"better too, by {above('t3-soft', 't3', quality, 1)};" in told
+    assert f"undecided, {above('t3-gated', 't3', quality, 1)}." in told
+    assert f"({re.search('of ([0-9]+) violated', claims['risk-controls-errors'])[1]} comp" in told
+    assert claims["risk-controls-errors"].startswith("0 of ")
+    assert f"error is {claims['theory-predicts'].rpartition('error ')[2]}" in told
+
+
+def difference(numbers, digits):
+    """A mean and its interval as the pages write them."""
+    e = mean(numbers)
+    return f"{e.value:.{digits}f} [{e.low:.{digits}f}, {e.high:.{digits}f}]".replace("-", "−")
 
 
 def test_what_the_theory_needs_is_told_whole():

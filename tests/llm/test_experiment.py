@@ -18,6 +18,7 @@ def test_every_scale_reads_and_is_json(scale):
     assert config.name == scale
     assert json.loads(json.dumps(as_dict(config)))["base"]["epochs"] == config.base.epochs
     assert config.tuning_seed not in config.seeds
+    assert set(config.blind) == set(config.methods), "both columns, of every method"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from figures.fig_tofu_methods import NAMES
 from paper_repro import report
 from paper_repro.pipeline.work import judge
-from paper_repro.report.tables import TABLES, Measure, fill, fill_all
+from paper_repro.report.measures import Measure
+from paper_repro.report.tables import TABLES, fill, fill_all
 from paper_repro.report.text import to_latex, to_markdown
 from t3theory.records import make_record, write_records
 
@@ -21,7 +22,11 @@ MIB = 2**20
 
 def evaluation(method, seed, **values):
     base = {"forget_quality_log10_p": -1.5, "model_utility": 0.75, "extraction_strength": 0.25}
-    base |= dict.fromkeys(SIX, 0.5) | {"trained_parameters": 12345, "total_parameters": 20000}
+    base |= (
+        dict.fromkeys(SIX, 0.5)
+        | {"world_facts_rouge": 0.625, "privleak": -12.5}
+        | {"trained_parameters": 12345, "total_parameters": 20000}
+    )
     speed = {"tokens_per_second": 120.0 * 1.5625**seed}
     config = {"method": method, "data": "mini:forget10", "scale": "mini"}
     return make_record("llm.evaluation", config, seed, base | values, 1.0, speed)
@@ -42,6 +47,10 @@ def everything():
         found += [evaluation(m, seed) for m in ("full", "tempering", "t3", "npo")]
         blind = {"forget_quality_log10_p": -4.0 - seed, "utility": 0.25}
         found.append(make_record("llm.blind", {"method": "t3"}, seed, blind))
+        errors = {"excess_risk": 0.25, "retain_error": 0.5, "forget_error": 0.125}
+        found.append(make_record("llm.theory", {"method": "t3"}, seed, errors))
+        errors = errors | {"retain_error_bound": 0.375}
+        found.append(make_record("llm.theory", {"method": "guidance"}, seed, errors))
         found += [
             stage("fit_heads", seed, 2.0, 300),
             stage("train_baseline", seed, 8.0 * 1.5625**seed, 700, method="npo"),
@@ -74,6 +83,14 @@ def cell(table, records, method, heading):
         ("blind", "t3", "utility ↑, without", 0.25),
         ("blind", "npo", "log₁₀ p ↑, without", None),
         ("memory", "npo", "extraction strength", 0.25),
+        ("memory", "npo", "privleak, %", -12.5),
+        ("utility", "npo", "world, ROUGE ↑", 0.625),
+        ("utility", "npo", "real, truth ratio ↑", 0.5),
+        ("theory", "t3", "excess risk δ", 0.25),
+        ("theory", "t3", "retain error", 0.5),
+        ("theory", "t3", "its bound", None),
+        ("theory", "guidance", "its bound", 0.375),
+        ("theory", "guidance", "forget error", 0.125),
         ("robustness", "t3", "as asked", 0.125),
         ("robustness", "t3", "paraphrased", 0.5),
         ("robustness", "t3", "4 bits, log₁₀ p ↑", -2.0),
@@ -108,6 +125,7 @@ def test_rows_are_the_reported_methods_in_the_order_of_their_names():
 
 @pytest.mark.parametrize(
     ("kind", "gone"), [("llm.blind", {"blind"}), ("llm.robustness", {"robustness"}),
+                       ("llm.theory", {"theory"}),
                        ("llm.stage", set()), ("llm.evaluation", set(BY_NAME))],
 )  # fmt: skip
 def test_a_table_without_its_records_is_not_shown(kind, gone):

@@ -210,7 +210,7 @@ CONSTANTS = {
     # open-unlearning, configs/trainer/UNDIAL.yaml: beta; alpha is 0 there, 1 in its models of TOFU.
     "undial": {"strength": 10.0, "retain_weight": 1.0},
     # UCSB-NLP-Chang/ULD, bashes/tofu/uld_eval.sh: weight, top_logit_filter; a quarter of 32 layers
-    # there. The weight of the retain term is our own: its configs/unlearn_loss have 5.
+    # there. The weight of the retain term is our own; configs/unlearn_loss have 5: docs/design/tofu.md.
     "uld": {"weight": 0.8, "relative_top": 0.01, "layer_share": 0.5, "uniform_weight": 6.5},
 }
 """Method -> its constants, after the source."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 
 import pytest
 
@@ -55,3 +56,17 @@ def test_every_cell_says_what_code_it_runs():
     study = closure(graph.cells["sims.necessity"].sources)
     assert {"t3theory.mixture", "sims.run", "sims.study"} <= set(study)
     assert not {"sims.studies.gating", "llm.model", "figures.style"} & set(study)
+
+
+def test_another_method_chosen_blindly_leaves_the_others_cells_as_they_are(tmp_path):
+    """The new baseline's cells are new, and no cell that was there before has another key."""
+
+    def keys(blind):
+        (tmp_path / "mini.toml").write_text(f'extends = "mini"\nblind = {json.dumps(blind)}\n')
+        graph = paper(str(tmp_path / "mini.toml")).only(["lm"])
+        return set(graph.keys().items())
+
+    few = keys(["t3", "npo"])
+    more = keys(["t3", "npo", "graddiff"])
+    assert few < more
+    assert {name for name, _ in more - few} == {f"lm.{s}.blind.graddiff" for s in (1, 2, 3)}
