@@ -3,7 +3,8 @@
     python docs/tables.py
 
 A table stands between `<!-- name -->` and `<!-- /name -->`: `costs RESULTS` for the seconds of a
-run, `choices RESULTS` for the settings that were chosen, `benchmarks` for their list, the name of a file in `paper_repro/results/` for its methods,
+run, `choices RESULTS` for the settings that were chosen, `benchmarks` for their list, `bound_ratios`
+for the largest ratios found of errors and bounds, the name of a file in `paper_repro/results/` for its methods,
 with that of one of the report's other tables before it for this.
 """
 
@@ -21,7 +22,7 @@ from paper_repro.report.tables import TABLES, fill
 from paper_repro.report.text import markdown, to_markdown
 from paper_repro.results import read_results
 from sims import studies as studies_of
-from t3theory.records import atomic_path, config_hash
+from t3theory.records import atomic_path, config_hash, read_records
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper_repro" / "results"
@@ -114,15 +115,31 @@ def benchmarks() -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (rows[0], ["---", "---"], *rows[1:]))
 
 
+def bound_ratios() -> str:
+    """The largest error/bound that `benchmarks/bound_ratios.py` found, by form, at T = 1 and above."""
+    records = read_records(ROOT / "benchmarks" / "results" / "bound_ratios.jsonl")
+    rows = [["bound", "form", "T = 1", "T > 1"]]
+    for record in records:
+        found = {(r["form"], r["above_one"]): r["ratio"] for r in record["values"]["ratios"]}
+        for form in sorted({form for form, _ in found}):
+            both = (found.get((form, hot)) for hot in (False, True))
+            cells = ("–" if ratio is None else f"{ratio:.6f}" for ratio in both)
+            rows.append([record["config"]["letter"], form or "–", *cells])
+    return markdown(rows)
+
+
 OWN = {"costs": costs, "choices": choices}
 """Tables that the report does not have."""
+
+ALONE = {"benchmarks": benchmarks, "bound_ratios": bound_ratios}
+"""Tables of no run."""
 
 
 def table(name: str) -> str:
     """The table of that name."""
     what, _, which = name.rpartition(" ")
-    if which == "benchmarks":
-        return benchmarks()
+    if which in ALONE:
+        return ALONE[which]()
     records = read_results(RESULTS / f"{which}.jsonl")
     if what in OWN:
         return OWN[what](records)

@@ -12,9 +12,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from t3theory import Mixture, bayes_classifier
+from t3theory.contexts import ContextMixture
 
 __all__ = [
     "classifiers",
+    "few_atoms",
+    "few_contexts",
     "gammas",
     "instances",
     "joint_laws",
@@ -143,3 +146,49 @@ def joint_laws(
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     mix = draw(st.floats(0.001, 1))
     return retain, forget, gamma, ((1 - mix) * best + mix * rng.random(size)).reshape(shape)
+
+
+def _steps(draw: st.DrawFn, size: int, low: int, high: int) -> np.ndarray:
+    """Fifths of whole numbers, one by one: what a targeted search can move by a little."""
+    return np.asarray([draw(st.integers(low, high)) for _ in range(size)]) / 5
+
+
+def _laws(draw: st.DrawFn, size: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Both laws of `size` atoms and γ, by steps of the logarithms; some atoms of one side only."""
+    retain, forget = (np.exp(-_steps(draw, size, 0, 120)) for _ in "rf")
+    kind = draw(st.sampled_from(["free", "alike", "own"]))
+    if kind == "alike":
+        forget = retain * np.exp(0.05 * _steps(draw, size, -5, 5))
+    elif kind == "own":
+        owner = [draw(st.sampled_from("rfb")) for _ in range(size)]
+        retain[[o == "f" for o in owner]], forget[[o == "r" for o in owner]] = 0.0, 0.0
+        retain[0], forget[-1] = max(retain[0], 1e-9), max(forget[-1], 1e-9)
+    gamma = 1 / (1 + np.exp(-draw(st.integers(-60, 60)) / 5))
+    return _normalised(retain), _normalised(forget), float(gamma)
+
+
+def _moved(draw: st.DrawFn, best: np.ndarray) -> np.ndarray:
+    """A classifier whose log-odds are steps away from those of f*."""
+    safe = np.clip(best, 1e-15, 1 - 1e-15)
+    scale = 10.0 ** -draw(st.integers(0, 4))
+    odds = np.log(safe) - np.log1p(-safe) + scale * _steps(draw, best.size, -600, 600)
+    return 1 / (1 + np.exp(-np.clip(odds, -600, 600)))
+
+
+@st.composite
+def few_atoms(draw: st.DrawFn) -> tuple[Mixture, np.ndarray, float]:
+    """A mixture of 2 to 4 atoms, a classifier and T ≤ 8, in steps that a search can climb."""
+    size = draw(st.integers(2, 4))
+    mixture = Mixture(*_laws(draw, size), np.exp(-_steps(draw, size, 0, 40)))
+    f = _moved(draw, np.asarray(bayes_classifier(mixture)))
+    return mixture, f, 1 + draw(st.integers(0, 70)) / 10
+
+
+@st.composite
+def few_contexts(draw: st.DrawFn) -> tuple[ContextMixture, np.ndarray, float, float]:
+    """Up to 3 contexts of 2 or 3 outcomes, a classifier, T ≤ 8 and τ, in such steps."""
+    shape = draw(st.integers(1, 3)), draw(st.integers(2, 3))
+    retain, forget, gamma = _laws(draw, shape[0] * shape[1])
+    mixture = ContextMixture(retain.reshape(shape), forget.reshape(shape), gamma)
+    f = _moved(draw, np.asarray(mixture.bayes_classifier).ravel()).reshape(shape)
+    return mixture, f, 1 + draw(st.integers(0, 70)) / 10, draw(st.integers(1, 99)) / 100

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 
 from t3theory.envelope.atoms import Atoms, Point, log_rest, parts_of
 from t3theory.envelope.dual import ForgetDual, RetainDual
@@ -20,11 +20,14 @@ Vector = NDArray[np.float64]
 Dual = ForgetDual | RetainDual
 _LEAST = -690.0  # log of the smallest multiplier: float64 holds it with room to spare
 _STEPS = 30
-_TRIALS, _SECANTS = 100, 5  # evaluations in all, and before every other one is a bisection
+_TRIALS, _SECANTS = 100, 5  # evaluations in all, and before a bracket is searched otherwise
+_APART = 1e-3  # of the mean reward: a first multiplier where no atom has both kinds of data
+_JUMP = 1e-6  # width of a bracket, of a log, without a root in it
 _SPENT = 2e-6  # part of the budget that may be left, far below the gap asked for
 _WITHIN = 1 + 1e-5  # of the budget: what the witness can be pulled back from
 _STALL = 1e-5  # relative gain at which an ascent ends, well below the gap asked for
 _ROUGH = 1e-3  # the same while amounts are only compared
+_SHARES = (0.0, 0.02, 0.08, 0.2, 0.4, 0.65, 1.0)  # of the way up: levels to pin f on first
 _DEEP = 40.0  # log of how far below its highest level f is tried
 
 
@@ -118,7 +121,10 @@ def spend(dual: Dual, c: Vector, near: float = math.nan) -> tuple[Point, float]:
     below = worth > 0 and not near > 0 and risk(math.exp(_LEAST)) < dual.delta
     top = float(np.max(np.abs(c))) + 1e-300
     spread = float(np.dot(atoms.probability, (c / top) ** 2 * atoms.oracle * atoms.co_oracle))
-    guess = math.log(top) + math.log(math.sqrt(spread / (2 * dual.delta)) + 1e-300)
+    # Next to f* the risk is a square; where no atom has both kinds of data it is not.
+    free = np.exp(atoms.log_low) + np.exp(atoms.log_co_low) < 1 - 1e-12  # f is pinned elsewhere
+    mean = float(np.dot(atoms.probability, np.abs(c) * free))
+    guess = math.log(max(top * math.sqrt(spread / (2 * dual.delta)), _APART * mean, 1e-300))
     guess = math.log(near) if near > 0 else guess
     if below:
         guess = math.log(max(-worth / near - 1, 1e-300)) if near < 0 else 0.0
@@ -128,7 +134,7 @@ def spend(dual: Dual, c: Vector, near: float = math.nan) -> tuple[Point, float]:
         return -worth / (1 + math.exp(x)) if below else math.exp(x)
 
     def excess(x: float) -> float:
-        return math.log(max(risk(multiplier(x)), 1e-320) / dual.delta)
+        return math.log(max(1e-320, risk(multiplier(x))) / dual.delta)  # so ordered, 1e-320 for nan
 
     chosen = multiplier(_root(excess, guess))
     if worth > 0 and near > 0 and chosen < 1e-290:  # the guess was of the wrong kind
@@ -145,28 +151,41 @@ def _local(block: Atoms, c: Vector, multiplier: float, worth: float) -> Point:
 def _root(excess: Callable[[float], float], guess: float) -> float:
     """Where a falling function crosses zero, on the side where it is ≤ 0; else the nearest end.
 
-    Secant steps, kept in a bracket: the log of the risk is nearly −2 times the multiplier's.
+    Secant steps, as the log of the risk is nearly −2 times the multiplier's; where they fail, as
+    where most of the risk is pinned, Brent's method in the bracket they leave.
     """
     low, high, x, last, step = -math.inf, math.inf, guess, (math.nan, math.nan), 0.01
+    ends: dict[float, float] = {}
+
+    def unspent(x: float) -> float:
+        nonlocal low, high
+        if x not in ends:
+            value = excess(x)
+            low, high = (x, high) if value > 0 else (low, x)
+            ends[x] = 0.0 if -_SPENT <= value <= 0 else value + _SPENT / 2
+        return ends[x]
+
     for trial in range(_TRIALS):
-        value = excess(x)
-        if -_SPENT <= value <= 0:
+        value = unspent(x)
+        if value == 0:
             return x
-        low, high = (x, high) if value > 0 else (low, x)
-        if high - low <= 1e-6:  # a jump
+        if trial >= _SECANTS and math.isfinite(high - low):
             break
         slope = (value - last[1]) / (x - last[0]) if trial else -2.0
         slope = slope if slope < -0.1 else -2.0
-        last, new = (x, value), x - (value + _SPENT / 2) / slope
+        last, new = (x, value), x - value / slope
         if math.isinf(high - low):
             if trial:  # a flat stretch is crossed in ever longer strides
-                new, step = x + math.copysign(max(abs(new - x), step), value), 4 * step
+                new, step = x + math.copysign(max(abs(new - x), step), value), 8 * step
             new = min(max(new, _LEAST), -_LEAST)
             if new == x:  # an end of the range
                 return x
-        elif not low < new < high or (trial > _SECANTS and trial % 2):
+        elif not low < new < high:
             new = (low + high) / 2
         x = new
+    if math.isfinite(high - low):  # a jump is left at its higher side
+        found = brentq(unspent, low, high, xtol=_JUMP, maxiter=_TRIALS, disp=False)
+        high = found if ends[found] == 0 else high
     return high
 
 
@@ -199,12 +218,12 @@ def concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
     return found
 
 
-def polish(best: Climb, dual: Dual) -> None:
+def polish(best: Climb, dual: Dual, enough: float = math.inf) -> None:
     """Pin f on one atom, at every level, and spend what is left on the others.
 
     At a worst case few atoms sit where their own Lagrangian is convex, which `climb` never
     visits: for the retain error those on which f falls far, for s > 1 those on which f^s rises
-    from near 0. This visits the classifiers with one such atom.
+    from near 0. This visits the classifiers with one such atom, until an error is `enough`.
     """
     atoms = dual.atoms
     if isinstance(dual, RetainDual):
@@ -212,21 +231,23 @@ def polish(best: Climb, dual: Dual) -> None:
         drop = np.full(atoms.size, -np.inf)
         drop[live] = atoms.log_oracle[live] - best.point.log_f[: atoms.size][live]
         for z in {int(np.argmax(drop)), int(np.argmin(np.where(live, atoms.single, 2.0)))}:
-            _pin(best, dual, z, float(atoms.log_low[z]), float(atoms.log_oracle[z]))
+            _pin(best, dual, z, (float(atoms.log_low[z]), float(atoms.log_oracle[z])), enough)
     if atoms.scale > 1:
         for z in _steepest(dual):
             top = float(atoms.log_high[z])
-            _pin(best, dual, z, max(float(atoms.log_oracle[z]), top - _DEEP), top)
+            _pin(best, dual, z, (max(float(atoms.log_oracle[z]), top - _DEEP), top), enough)
 
 
-def _pin(best: Climb, dual: Dual, z: int, bottom: float, top: float) -> None:
-    """Try log f between bottom and top on one atom of kind z."""
+def _pin(best: Climb, dual: Dual, z: int, levels: tuple[float, float], enough: float) -> None:
+    """Try log f between two levels on one atom of kind z."""
     lone, one = dual.atoms.separate(z)
     near = math.nan  # the multiplier of the level tried before
 
     def error(share: float, stall: float = _ROUGH) -> float:
         nonlocal near
-        level = bottom + share * (top - bottom)
+        if best.value >= enough:
+            return 0.0
+        level = levels[0] + share * (levels[1] - levels[0])
         low, co_low = lone.log_low.copy(), lone.log_co_low.copy()
         low[one], co_low[one] = level, float(log_rest(np.array([level]))[0])
         part = replace(dual, atoms=replace(lone, log_low=low, log_co_low=co_low))
@@ -237,7 +258,11 @@ def _pin(best: Climb, dual: Dual, z: int, bottom: float, top: float) -> None:
         best.offer(local.atoms, local.point, local.value)
         return -max(local.value, 0.0)
 
-    found = minimize_scalar(error, bounds=(0.0, 1.0), method="bounded", options={"maxiter": 12})
+    # There are several maxima: one near each end, and a level of theirs with two fixed points.
+    values = [error(share) for share in _SHARES]
+    k = min(max(int(np.argmin(values)), 1), len(_SHARES) - 2)
+    bounds, few = (_SHARES[k - 1], _SHARES[k + 1]), {"maxiter": 9}
+    found = minimize_scalar(error, bounds=bounds, method="bounded", options=few)
     error(float(found.x), stall=_STALL)
 
 

@@ -95,7 +95,7 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
             climb(from_dual, point, best)
         roots = [_Node(dual, affordable(dual).span, _Pool(), value=cap)]
         if isinstance(dual, RetainDual) and best.value * (1 + tolerance) < cap < math.inf:
-            polish(best, dual)
+            polish(best, dual, cap / (1 + tolerance))
     if cap <= best.value * (1 + tolerance):
         return best, roots
     count = itertools.count()
@@ -108,7 +108,7 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
     if many and first.value > best.value * (1 + tolerance):
         climb(dual, dual.peak(first.span, *first.at), best)
     if first.value > best.value * (1 + tolerance) and dual.atoms.size <= _PINNED_ATOMS:
-        polish(best, dual)
+        polish(best, dual, first.value / (1 + tolerance))
     for _ in range(nodes):
         node = queue[0][2]
         children = [] if node.value <= best.value * (1 + tolerance) else _split(node)

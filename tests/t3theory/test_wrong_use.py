@@ -13,7 +13,14 @@ from t3theory.bounds.guidance import fast_rate, retain_rate, slow_rate
 from t3theory.bounds.necessity import necessity_forget_error, necessity_instance
 from t3theory.bounds.pinsker import gap_bound, kl_inverse, local_pinsker, weighted_gap_bound
 from t3theory.contexts import ContextMixture
-from t3theory.gating import gate_guarantee, gate_signal, gated_temperature, retain_bias_bound
+from t3theory.gated_errors import gated_error_bounds
+from t3theory.gating import (
+    gate_guarantee,
+    gate_signal,
+    gated_temperature,
+    retain_bias_bound,
+    soft_gate_bias_bound,
+)
 from t3theory.samples import erm_excess_risk, heldout_risk_upper_bound, tabular_excess_risk
 from t3theory.sequences import (
     position_retain_bound,
@@ -110,6 +117,15 @@ TABLE: dict[str, tuple[Call, tuple[object, ...]]] = {
         lambda x: gate_guarantee(M, 0.1, 2.0, 0.3, x),
         (0.3, -0.1, NAN, "0"),
     ),
+    "excess_risk gated_errors": (lambda x: gated_error_bounds(M, x, 2.0), NONNEGATIVE),
+    "temperature gated_errors": (lambda x: gated_error_bounds(M, 0.1, x), AT_LEAST_ONE),
+    "threshold gated_errors": (lambda x: gated_error_bounds(M, 0.1, 2.0, x), SHARE),
+    "lower_threshold gated_errors": (
+        lambda x: gated_error_bounds(M, 0.1, 2.0, 0.3, x),
+        (0.3, -0.1, NAN, "0"),
+    ),
+    "excess_risk soft": (lambda x: soft_gate_bias_bound(M, x, 2.0), NONNEGATIVE),
+    "temperature soft": (lambda x: soft_gate_bias_bound(M, 0.1, x), AT_LEAST_ONE),
     "gamma sequence": (lambda x: sequence_retain_bound([0.1], x), SHARE),
     "excess_risks sequence": (lambda x: sequence_retain_bound([0.1, x], 0.1), NONNEGATIVE),
     "excess_risk position": (lambda x: position_retain_bound(M, x), NONNEGATIVE),

@@ -261,3 +261,12 @@ def test_cells_of_means_cost_half_a_percent_where_the_largest_lies_inside():
     true = float(np.max(np.sqrt(2 * phi * 0.1) + 0.1 * (1 + m)))
     found = _over_means((1.0, 0.0, 0.1, 0.5), (math.sqrt(0.2), 0.1, 0.1))
     assert 1 <= found / true < 1.006
+
+
+def test_the_largest_mean_within_a_cell():
+    """φ(m) = 0.5 + 0.4m − 0.5m², largest at 0.4: in one cell, and in the second of four."""
+    moments = 0.5, 0.05, 0.0, 0.25
+    for cells in (1, 4):
+        found = _over_means(moments, (1.0, 0.0, 0.0), cells=cells)
+        # above, by what is added for rounding
+        assert 0 <= found - math.sqrt(0.58) <= 1e-10
