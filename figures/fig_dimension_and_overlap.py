@@ -10,12 +10,20 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import curve, settings, where
 from figures.statistics import fits, group, local_slopes
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption", "slopes"]
+__all__ = ["KIND", "OTHERS", "build", "caption", "slopes"]
 
 KIND = "sims.dimension_and_overlap"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("temperature", "delta", "forget_error_attained", at={"distance": 0.0}),
+        Panel("temperature", "delta", "forget_error_attained", at={"distance": 4.0}),
+    )
+)
+"""What else varies."""
 _VALUE = "forget_error_attained"
 _COLOURS = [style.PALETTE[name] for name in ("guidance", "accent", "t3", "gated")]
 
