@@ -50,11 +50,11 @@ def build(records: Records) -> Figure:
                 found = fitted.get((d, x), ())
                 text = f"distance {x:g}" + (f"\n{_ends(found)}" if found else "")
                 ends.append((*curve(panel, at, "delta", _VALUE, colour), text, colour))
-                random = estimates(_draws(at), "delta", "forget_error")
+                drawn = estimates(_draws(at), "delta", "forget_error")
                 panel.errorbar(
-                    list(random),
-                    [e.value for e in random.values()],
-                    yerr=bars(list(random.values())),
+                    list(drawn),
+                    [e.value for e in drawn.values()],
+                    yerr=bars(list(drawn.values())),
                     color=colour,
                     linestyle=(0, (4, 2)),
                     linewidth=0.8,
