@@ -10,12 +10,24 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import curve, estimates, middle, settings, where
 from figures.statistics import geometric_mean_of, seeds_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption"]
+__all__ = ["KIND", "OTHERS", "build", "caption"]
 
 KIND = "sims.alphabets"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("n", "temperature", at={"family": "zipf"}),
+        Panel("n", "temperature", at={"family": "dirichlet"}),
+        Panel("n", "temperature", "retain_error", at={"family": "zipf"}),
+        Panel("atoms", "temperature", at={"family": "zipf"}),
+        Panel("atoms", "temperature", at={"family": "dirichlet"}),
+        Panel("atoms", "temperature", "retain_error", at={"family": "zipf"}),
+    )
+)
+"""What else varies."""
 _COLOURS = (style.PALETTE["accent"], style.PALETTE["other"], style.PALETTE["t3"])
 _NAMES = {"zipf": "Zipf", "dirichlet": "Dirichlet"}
 _VALUES = {"forget_error": "forget error", "retain_error": "retain error (nats)"}

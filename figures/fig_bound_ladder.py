@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import middle
 from figures.statistics import geometric_mean, geometric_mean_of, group
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption"]
+__all__ = ["KIND", "OTHERS", "build", "caption"]
 
 KIND = "sims.bound_ladder"
 
@@ -135,3 +136,30 @@ def _ladder(axes: Axes, records: Records, quantity: str) -> None:
     axes.invert_yaxis()
     axes.margins(x=0.1)
     style.tidy_log_axis(axes.xaxis)
+
+
+def _looseness(records: Records) -> Records:
+    """The best bound in units of the certified worst case, where that is above 0."""
+    return [dict(r) | {"values": r["values"] | _ratios(r)} for r in records]
+
+
+def _ratios(record: Mapping[str, Any]) -> dict[str, float]:
+    found = {}
+    for quantity in _QUANTITIES:
+        best = _bounds([record], quantity)[0][1]
+        found[f"looseness_{quantity}"] = best / _value([record], f"{quantity}_certified")
+    return found
+
+
+OTHERS = Variations(
+    (
+        Panel("h", "delta", "looseness_forget_error", at={"temperature": 1.0}),
+        Panel("overlap", "delta", "looseness_forget_error", at={"temperature": 1.0}),
+        Panel("temperature", "delta", "looseness_forget_error"),
+        Panel("h", "delta", "looseness_retain_error", at={"temperature": 1.0}),
+        Panel("overlap", "delta", "looseness_retain_error", at={"temperature": 1.0}),
+        Panel("temperature", "delta", "looseness_retain_error"),
+    ),
+    derive=_looseness,
+)
+"""What else varies."""

@@ -8,14 +8,22 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from figures import style
-from figures.curves import curve, settings, where
+from figures.curves import bars, curve, estimates, settings, where
 from figures.statistics import fits, group, local_slopes
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption", "slopes"]
+__all__ = ["KIND", "OTHERS", "build", "caption", "slopes"]
 
 KIND = "sims.dimension_and_overlap"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("temperature", "delta", "forget_error_attained", at={"distance": 0.0}),
+        Panel("temperature", "delta", "forget_error_attained", at={"distance": 4.0}),
+    )
+)
+"""What else varies."""
 _VALUE = "forget_error_attained"
 _COLOURS = [style.PALETTE[name] for name in ("guidance", "accent", "t3", "gated")]
 
@@ -42,7 +50,15 @@ def build(records: Records) -> Figure:
                 found = fitted.get((d, x), ())
                 text = f"distance {x:g}" + (f"\n{_ends(found)}" if found else "")
                 ends.append((*curve(panel, at, "delta", _VALUE, colour), text, colour))
-                curve(panel, at, "delta", "forget_error", colour, dashed=True)
+                drawn = estimates(_draws(at), "delta", "forget_error")
+                panel.errorbar(
+                    list(drawn),
+                    [e.value for e in drawn.values()],
+                    yerr=bars(list(drawn.values())),
+                    color=colour,
+                    linestyle=(0, (4, 2)),
+                    linewidth=0.8,
+                )
             panel.set(xscale="log", yscale="log", xlabel="excess risk δ (nats)")
             panel.set_title(f"d = {d}", fontweight="normal")
             style.finish(panel, ends, 0.45)
@@ -66,11 +82,21 @@ def caption(records: Records) -> str:
         f"A forget Gaussian of width {config['width']:g} at some distance from the retain one, "
         f"γ = {config['gamma']:g}, T = {config['temperature']:g}. Solid: the largest forget error "
         f"known of a classifier of excess risk δ (no other's is higher by more than {100 * gap:.1g}% of the "
-        f"certified bound, at any point and T); dashed: a random one of that risk, a single draw. At the "
+        f"certified bound, at any point and T); dashed: random ones of that risk, geometric means of {config['draws']} "
+        f"with 95% t intervals of the logarithms. At the "
         f"curves: exponents of δ, least and largest between neighbouring δ: {'; '.join(told) or 'too few points'} "
         f"(theory: 1/2 where δ is below the overlap; above it towards 1, until the error is as large as it can be). Nothing solid "
-        f"is random: no intervals."
+        f"is random: no intervals there."
     )
+
+
+def _draws(records: Records) -> Records:
+    """A record for each random classifier."""
+    return [
+        dict(r) | {"seed": i, "values": {"forget_error": error}}
+        for r in records
+        for i, error in enumerate(r["values"]["forget_error_random"])
+    ]
 
 
 def _ends(exponents: Sequence[float]) -> str:

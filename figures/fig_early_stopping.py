@@ -10,12 +10,25 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import curve, estimates, middle, settings, where
 from figures.statistics import seeds_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption"]
+__all__ = ["KIND", "OTHERS", "build", "caption"]
 
 KIND = "sims.early_stopping"
 
 Records = Sequence[Mapping[str, Any]]
+_TABULAR: dict[str, float | str] = {"learner": "tabular", "temperature": 1.0}
+OTHERS = Variations(
+    (
+        Panel("learner", "steps", "excess_risk", at={"temperature": 1.0}),
+        Panel("learner", "steps", at={"temperature": 1.0}),
+        Panel("learner", "steps", "retain_error", at={"temperature": 1.0}),
+        Panel("n", "steps", "excess_risk", at=_TABULAR),
+        Panel("n", "steps", at=_TABULAR),
+        Panel("n", "steps", "retain_error", at=_TABULAR),
+    )
+)
+"""What else varies."""
 _LEARNERS = {
     "tabular": "One log-odds an atom, gradient descent",
     "network": "A network of two layers, Adam",

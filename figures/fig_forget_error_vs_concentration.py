@@ -11,12 +11,24 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import curve
 from figures.statistics import Estimate, fits, geometric_mean_of, group, seeds_of, slope_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption", "slopes"]
+__all__ = ["KIND", "OTHERS", "build", "caption", "slopes"]
 
 KIND = "sims.forget_error_vs_concentration"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("n", "h", at={"learner": "tabular", "temperature": 1.0}),
+        Panel("n", "h", at={"learner": "tabular", "temperature": 2.0}),
+        Panel("n", "h", at={"learner": "logistic", "temperature": 1.0}),
+        Panel("n", "h", at={"learner": "logistic", "temperature": 2.0}),
+        Panel("learner", "h", at={"n": 10_000, "temperature": 1.0}),
+        Panel("learner", "h", at={"n": 10_000, "temperature": 2.0}),
+    )
+)
+"""What else varies."""
 _STEEP = 100.0
 """From here on h is well above the retain density, so that the power law has set in."""
 

@@ -11,12 +11,25 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import estimates, middle, settings, traced, where
 from figures.statistics import sample_of, seeds_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption"]
+__all__ = ["KIND", "OTHERS", "build", "caption"]
 
 KIND = "sims.gating"
 
 Records = Sequence[Mapping[str, Any]]
+_HARD = {"gate": "hard", "source": "bigram"}
+OTHERS = Variations(
+    (
+        Panel("source", "temperature", at=_HARD),
+        Panel("n", "temperature", at=_HARD),
+        Panel("gate_threshold", "temperature", at=_HARD),
+        Panel("length", "temperature", at=_HARD),
+        Panel("n", "temperature", "retain_error", at=_HARD),
+        Panel("gate_threshold", "temperature", "retain_error", at=_HARD),
+    )
+)
+"""What else varies."""
 _COLOURS = {
     "none": style.PALETTE["t3"],
     "hard": style.PALETTE["gated"],

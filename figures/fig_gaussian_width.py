@@ -10,12 +10,20 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import curve, settings, where
 from figures.statistics import local_slopes
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption", "slopes"]
+__all__ = ["KIND", "OTHERS", "build", "caption", "slopes"]
 
 KIND = "sims.gaussian_width"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("components", "width", at={"temperature": 1.0}),
+        Panel("components", "width", at={"temperature": 2.0}),
+    )
+)
+"""What else varies."""
 _STEEP = 10.0
 """From here on, in units of the largest retain density 0.4^d, the power law has set in."""
 _FEWEST = 3

@@ -10,12 +10,22 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import curve, estimates, middle, settings, where
 from figures.statistics import Estimate, fits, group, seeds_of, slope_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption", "least_forget_error", "slopes"]
+__all__ = ["KIND", "OTHERS", "build", "caption", "least_forget_error", "slopes"]
 
 KIND = "sims.guidance_scale"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("n", "guidance_scale", at={"temperature": 1.0}),
+        Panel("n", "guidance_scale", at={"temperature": 2.0}),
+        Panel("h", "guidance_scale", at={"temperature": 1.0}),
+        Panel("h", "guidance_scale", at={"temperature": 2.0}),
+    )
+)
+"""What else varies."""
 _PAIRS = ((1.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 2.0))
 _PAIR_COLOURS = [style.PALETTE[name] for name in ("guidance", "accent", "light", "t3")]
 

@@ -10,12 +10,20 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.statistics import fits, group, local_slopes
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption", "slopes"]
+__all__ = ["KIND", "OTHERS", "build", "caption", "slopes"]
 
 KIND = "sims.necessity"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("delta", "h", at={"temperature": 1.0}),
+        Panel("delta", "h", at={"temperature": 2.0}),
+    )
+)
+"""What else varies."""
 _STEEP = 100.0
 """From here on h is well above the retain density, so that the power law has set in."""
 

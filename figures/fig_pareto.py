@@ -10,12 +10,20 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import bars, settings, where
 from figures.statistics import Estimate, geometric_mean_of, group, seeds_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption", "front"]
+__all__ = ["KIND", "OTHERS", "build", "caption", "front"]
 
 KIND = "sims.pareto"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("n", "retain_error", along="temperature", at={"guidance_scale": 1.0}),
+        Panel("n", "retain_error", along="guidance_scale", at={"temperature": 1.0}),
+    )
+)
+"""What else varies."""
 Point = tuple[Estimate, Estimate, Mapping[str, Any]]
 _TRACES: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
     "only s": (style.PALETTE["guidance"], lambda c: c["temperature"] == 1),

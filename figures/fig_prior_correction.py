@@ -10,12 +10,25 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import curve, estimates, middle, settings, where
 from figures.statistics import seeds_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption"]
+__all__ = ["KIND", "OTHERS", "build", "caption"]
 
 KIND = "sims.prior_correction"
 
 Records = Sequence[Mapping[str, Any]]
+_CORRECTED: dict[str, float | str] = {"classifier": "corrected", "temperature": 1.0}
+OTHERS = Variations(
+    (
+        Panel("h", "gamma", at=_CORRECTED),
+        Panel("n", "gamma", at=_CORRECTED),
+        Panel("temperature", "gamma", at=_CORRECTED),
+        Panel("h", "gamma", "retain_error", at=_CORRECTED),
+        Panel("n", "gamma", "retain_error", at=_CORRECTED),
+        Panel("temperature", "gamma", "retain_error", at=_CORRECTED),
+    )
+)
+"""What else varies."""
 _COLOURS = {
     "natural": style.PALETTE["retain"],
     "balanced": style.PALETTE["guidance"],

@@ -17,12 +17,22 @@ from figures.statistics import (
     share_of,
     slope_of,
 )
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption", "coverage"]
+__all__ = ["KIND", "OTHERS", "build", "caption", "coverage"]
 
 KIND = "sims.sample_complexity"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("h", "n", at={"temperature": 1.0}),
+        Panel("h", "n", at={"temperature": 2.0}),
+        Panel("heldout", "n", "excess_risk_certified", at={"temperature": 1.0}),
+        Panel("heldout", "n", "forget_error_guaranteed", at={"temperature": 2.0}),
+    )
+)
+"""What else varies."""
 
 
 def coverage(records: Records) -> dict[str, Estimate]:

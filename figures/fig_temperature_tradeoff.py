@@ -10,12 +10,20 @@ from matplotlib.figure import Figure
 from figures import style
 from figures.curves import bars
 from figures.statistics import Estimate, geometric_mean_of, group, seeds_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption"]
+__all__ = ["KIND", "OTHERS", "build", "caption"]
 
 KIND = "sims.temperature_tradeoff"
 
 Records = Sequence[Mapping[str, Any]]
+OTHERS = Variations(
+    (
+        Panel("delta", "retain_error", along="temperature", at={"h": 1e6}),
+        Panel("h", "retain_error", along="temperature", at={"delta": 0.01}),
+    )
+)
+"""What else varies."""
 _COLOURS = (style.PALETTE["accent"], style.PALETTE["other"], style.PALETTE["t3"])
 
 

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.curves import estimates, middle, settings, traced, where
-from figures.statistics import sample_of, seeds_of
+from figures.statistics import group, sample_of, seeds_of
+from figures.variations import Panel, Variations
 
-__all__ = ["KIND", "build", "caption"]
+__all__ = ["KIND", "OTHERS", "build", "caption"]
 
 KIND = "sims.text_bigrams"
 
@@ -21,7 +22,7 @@ _COLOURS = [style.PALETTE[name] for name in ("accent", "t3", "gated", "other", "
 
 def build(records: Records) -> Figure:
     """Three panels: forget error and retain error against T; one against the other."""
-    main = middle(records, "n")
+    main = middle(_told_apart(records), "n")
     with style.context():
         fig, panels = style.figure(style.PAGE, 62, columns=3)
         ends: list[list] = [[], [], []]
@@ -36,7 +37,7 @@ def build(records: Records) -> Figure:
 
 def caption(records: Records) -> str:
     """What is seen, with both errors at T = 1 and at the T of the least forget error."""
-    main = middle(records, "n")
+    main = middle(_told_apart(records), "n")
     config, told = main[0]["config"], []
     for text in settings(main, "text"):
         at = where(main, text=text)
@@ -59,3 +60,27 @@ def caption(records: Records) -> str:
         f"γ = {config['gamma']:g}; all errors exact. {'; '.join(told)}. Geometric means over "
         f"{seeds_of(main)} seeds with 95% t intervals of the logarithms."
     )
+
+
+def _told_apart(records: Records) -> Records:
+    """Two texts of one name, as folders may have it, by the hash of what they hold."""
+    held = group(records, lambda r: r["config"]["text"])
+    many = {t for t, rs in held.items() if len({r["config"].get("text_hash") for r in rs}) > 1}
+    return [
+        dict(r) | {"config": r["config"] | {"text": f"{c['text']} ({c['text_hash'][:6]})"}}
+        if (c := r["config"])["text"] in many
+        else r
+        for r in records
+    ]
+
+
+OTHERS = Variations(
+    (
+        Panel("text", "n", at={"temperature": 1.0}),
+        Panel("text", "n", at={"temperature": 2.0}),
+        Panel("text", "n", "retain_error", at={"temperature": 1.0}),
+        Panel("text", "n", "retain_error", at={"temperature": 2.0}),
+    ),
+    derive=_told_apart,
+)
+"""What else varies."""

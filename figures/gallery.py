@@ -15,6 +15,7 @@ from PIL import Image
 from figures import save, style
 from figures.pooling import pool
 from figures.registry import FIGURES
+from figures.variations import Variations
 from t3theory.exceptions import InputError
 from t3theory.records import atomic_path, read_records, write_records
 
@@ -39,17 +40,39 @@ Drawn from the records of `{file}`, from which captions take their numbers. Agai
 
 
 def draw(study: str, records: Sequence[Mapping[str, Any]], path: str | Path) -> str:
-    """The study's figure as `path`.png and `path`.svg; returns its caption."""
+    """The study's figure as `path`.png and `path`.svg; returns its caption.
+
+    Where settings vary that it does not show, a second one, `path`_settings, shows them.
+    """
     mpl.use("agg")
+    drawn = _pictures(study, records)
+    for suffix, (figure, _) in drawn.items():
+        save(figure, f"{path}{suffix}")
+    return "\n\n".join(caption for _, caption in drawn.values())
+
+
+def _pictures(study: str, records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Figure, str]]:
+    """What is added to the study's name for a picture's -> the picture and its caption."""
     module = FIGURES[study]
-    save(module.build(records), path)
-    return module.caption(records)
+    drawn = {"": (module.build(records), module.caption(records))}
+    variations: Variations | None = getattr(module, "OTHERS", None)
+    second = variations and variations.build(records)
+    if variations and second:
+        drawn["_settings"] = second, variations.caption(records)
+    return drawn
 
 
 def caption_lines(study: str, records: Sequence[Mapping[str, Any]]) -> str:
-    """The study's part of the page: title, picture, caption."""
-    caption = FIGURES[study].caption(records)
-    return f"\n## {study}\n\n![{study}]({study}.png)\n\n{caption}\n"
+    """The study's part of the page: title, pictures, captions."""
+    return _lines(study, _pictures(study, records))
+
+
+def _lines(study: str, drawn: Mapping[str, tuple[Figure, str]]) -> str:
+    parts = [
+        f"![{study}{suffix}]({study}{suffix}.png)\n\n{caption}\n"
+        for suffix, (_, caption) in drawn.items()
+    ]
+    return f"\n## {study}\n\n" + "\n".join(parts)
 
 
 def _save_small(figure: Figure, path: Path) -> None:
@@ -78,10 +101,13 @@ def write(records: str | Path, out: str | Path, column: bool = False) -> list[st
     page, drawn = _of_file(records, out) if records.is_file() else _of_folder(records, out)
     for name, found in drawn.items():
         width = style.column() if column else nullcontext()
-        with width, style.context(), atomic_path(out / f"{name}.png") as temporary:
-            # Small, for a page: the records draw it again at any size.
-            _save_small(FIGURES[name].build(found), temporary)
-        page += caption_lines(name, found)
+        with width, style.context():
+            pictures = _pictures(name, found)
+            for suffix, (figure, _) in pictures.items():
+                with atomic_path(out / f"{name}{suffix}.png") as temporary:
+                    # Small, for a page: the records draw it again at any size.
+                    _save_small(figure, temporary)
+        page += _lines(name, pictures)
     with atomic_path(out / "README.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
     return list(drawn)

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
+from scipy.special import expit, log_expit
 
 from sims.features import cosine_features
 from sims.network import network
@@ -42,6 +41,9 @@ _LEAST_RISK = 1e-300
 _FIRST, _LAST = -700.0, -(2.0**-53)
 """log t between f* and g: at the first t = 1e-304, whose risk is below the least; the last is
 just short of t = 1, where a g of 0 or 1 may have infinite risk."""
+_NEWTON_STEPS, _HALVINGS = 1000, 60
+_DECREMENT, _ROUNDING = 1e-14, 1e-13
+"""Of the penalised loss: what a Newton step must promise to be made; what two sums may differ by."""
 _STEPS = 300
 """Of a network that no study stops at a step of its own: its risk is least about there."""
 
@@ -67,7 +69,7 @@ def tabular(counts: np.ndarray, prior: float = 0.5) -> np.ndarray:
 
 
 def logistic(counts: np.ndarray, dimension: int = 32, penalty: float = 1.0) -> np.ndarray:
-    """Penalised logistic regression on cosine features of the atom's place.
+    """Penalised logistic regression on cosine features of the atom's place, by Newton's method.
 
     Args:
         counts: as from :func:`draw`.
@@ -79,17 +81,41 @@ def logistic(counts: np.ndarray, dimension: int = 32, penalty: float = 1.0) -> n
         # One class only: the regression has no minimiser; add-one is the neutral answer.
         return np.full(atoms, float(np.log(counts[0].sum() + 1.0) - np.log(counts[1].sum() + 1.0)))
     features = cosine_features(atoms, dimension)
-    seen = counts.ravel() > 0
-    # The tolerance is of the gradient for each draw: the default, 1e-4, is 100 for a million.
-    model = LogisticRegression(
-        C=1 / penalty, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=1000
-    )
-    model.fit(
-        np.concatenate([features, features])[seen],
-        np.repeat([1, 0], atoms)[seen],
-        sample_weight=counts.ravel()[seen],
-    )
-    return model.decision_function(features)
+    weights = np.zeros(dimension)
+    value = _penalised_loss(counts, features, weights, penalty)
+    for _ in range(_NEWTON_STEPS):
+        step, decrement = _newton_step(counts, features, weights, penalty)
+        if decrement <= _DECREMENT * value:
+            return features @ (weights - step)  # the last digits: each step squares what is left
+        for halvings in range(_HALVINGS):
+            moved = weights - 0.5**halvings * step
+            reached = _penalised_loss(counts, features, moved, penalty)
+            if reached <= value * (1 + _ROUNDING):
+                break
+        weights, value = moved, reached
+    return features @ weights
+
+
+def _penalised_loss(
+    counts: np.ndarray, features: np.ndarray, weights: np.ndarray, penalty: float
+) -> float:
+    log_odds = features @ weights
+    losses = counts[0] * log_expit(log_odds) + counts[1] * log_expit(-log_odds)
+    return float(penalty * weights @ weights / 2 - losses.sum())
+
+
+def _newton_step(
+    counts: np.ndarray, features: np.ndarray, weights: np.ndarray, penalty: float
+) -> tuple[np.ndarray, float]:
+    """H⁻¹g and gᵀH⁻¹g, twice what the step promises to gain; scale-free in n, unlike ‖g‖/n."""
+    log_odds = features @ weights
+    retain, forget = expit(log_odds), expit(-log_odds)
+    gradient = penalty * weights - features.T @ (counts[0] * forget - counts[1] * retain)
+    # The product of both, never 1 − f: where f rounds to 1 that would be 0, or below.
+    curvature = counts.sum(axis=0) * retain * forget
+    values, vectors = np.linalg.eigh(features.T @ (curvature[:, None] * features))
+    step = vectors @ ((vectors.T @ gradient) / (values.clip(min=0) + penalty))
+    return step, float(gradient @ step)
 
 
 def train(

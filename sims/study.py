@@ -17,7 +17,7 @@ from sims.network import available
 from t3theory.exceptions import AssumptionError, InputError
 from t3theory.records import config_hash
 
-__all__ = ["SCALES", "Cell", "Config", "Probe", "Study"]
+__all__ = ["SCALES", "Cell", "Config", "Probe", "Study", "hash_field"]
 
 SCALES = ("mini", "small", "full")
 
@@ -28,12 +28,18 @@ _MOST_CELLS = 10**6
 """Cells of a study; they are listed before the first is computed, at about 1 kB each."""
 
 
+def hash_field(name: str) -> str:
+    """The field of a record that holds the hash of what the files named by another hold."""
+    return f"{name}_hash"
+
+
 @dataclass(frozen=True)
 class Cell:
     """One configuration and one seed: the unit of work, of caching and of randomness.
 
     Args:
-        config: its fields; one that names a folder has that folder's last name only.
+        config: its fields; one that names a folder has that folder's last name only, and beside
+            it, as `<field>_hash`, the hash of what it holds.
         within: fields measured within the cell, whose value is the list of them.
         inputs: fields that name files -> the hash of what they hold.
         paths: fields that name files -> where these lie; nothing computed depends on it.
@@ -54,7 +60,8 @@ class Cell:
         who computes them. Another temperature, measured within the cell, is thus measured on
         the same draws.
         """
-        outer = {k: v for k, v in self.config.items() if k not in self.within} | self.inputs
+        named = {*self.within, *map(hash_field, self.inputs)}
+        outer = {k: v for k, v in self.config.items() if k not in named} | self.inputs
         digest = int(config_hash(self.study, outer), 16)
         words = (digest >> 32, digest & 0xFFFFFFFF)
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=words))
@@ -157,10 +164,11 @@ class Study:
     def _filed(
         self, config: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str], dict[str, str], dict[str, str]]:
-        """A configuration, the hashes of its inputs, their names, and where they lie."""
+        """A configuration, its inputs' hashes, what records say of them, and where they lie."""
         held = self.inputs(config)
         paths = {name: config[name] for name in held}
-        return config, held, {k: Path(os.path.abspath(p)).name for k, p in paths.items()}, paths
+        names = {k: Path(os.path.abspath(p)).name for k, p in paths.items()}
+        return config, held, names | {hash_field(k): v for k, v in held.items()}, paths
 
     def _configs(self, settings: Mapping[str, list[Scalar]]) -> Iterator[dict[str, Any]]:
         outer = [name for name in settings if name not in self.within]

@@ -29,7 +29,8 @@ def simulate(
         out: record file; default runs/simulations/STUDY-SCALE.jsonl.
         jobs: processes on this machine.
         dask: address of a Dask scheduler whose workers compute instead.
-        figure: where to draw the study, without suffix: a .png and an .svg; its caption is told.
+        figure: where to draw the study, without suffix: a .png and an .svg, and two of FIGURE_settings where
+            other settings vary; their captions are told.
     """
     from rich.console import Console
 
@@ -37,7 +38,7 @@ def simulate(
     from t3theory.records import check_place
 
     if figure is not None:
-        for suffix in (".png", ".svg"):
+        for suffix in (".png", ".svg", "_settings.png", "_settings.svg"):
             check_place(f"{figure}{suffix}")
     target = out or f"runs/simulations/{study}-{scale}.jsonl"
     records = run_study(study, scale, target, jobs, parse_settings(set), dask)

@@ -22,7 +22,8 @@ DIGITS = 1e-5
 def outer(study, record):
     """The settings that make the record's cell."""
     skipped = {*study.within, "seeds"}
-    return {k: v for k, v in record["config"].items() if k not in skipped}
+    fields = record["config"].items()
+    return {k: v for k, v in fields if k not in skipped and not k.endswith("_hash")}
 
 
 def effort(config):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_a_folder_of_records_becomes_a_page(tmp_path):
     page = (tmp_path / "out/README.md").read_text()
     assert FIGURES["necessity"].caption(records) in page
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
-    assert names == ["README.md", "necessity.jsonl", "necessity.png"]
+    assert names == ["README.md", "necessity.jsonl", "necessity.png", "necessity_settings.png"]
     with pytest.raises(InputError, match="expected record files"):
         write(tmp_path, tmp_path / "out")
     with pytest.raises(RecordError):
@@ -138,7 +139,7 @@ def test_one_file_becomes_a_page_of_what_it_has_records_for(tmp_path):
     assert all(FIGURES[n].caption(run_study(n)) in page for n in ("necessity", "pareto"))
     assert f"`t3 figures {tmp_path / 'two.jsonl'} --out {tmp_path / 'out'}`" in page
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
-    assert names == ["README.md", "necessity.png", "pareto.png"]
+    assert names == ["README.md", "necessity.png", "necessity_settings.png", "pareto.png"]
     write_records(tmp_path / "none.jsonl", [records[0] | {"kind": "of nothing"}])
     with pytest.raises(InputError, match="expected records that a figure is drawn from"):
         write(tmp_path / "none.jsonl", tmp_path / "out")
@@ -157,15 +158,19 @@ def test_the_committed_pages_of_runs_are_what_their_records_say(folder, tmp_path
 
 
 def test_drawing_returns_the_caption(tmp_path):
-    records = run_study("necessity")
-    assert draw("necessity", records, tmp_path / "n") == FIGURES["necessity"].caption(records)
-    assert (tmp_path / "n.svg").exists()
+    records, module = run_study("necessity"), FIGURES["necessity"]
+    told = draw("necessity", records, tmp_path / "n")
+    assert told == f"{module.caption(records)}\n\n{module.OTHERS.caption(records)}"
+    assert {p.name for p in tmp_path.iterdir()} == {
+        f"{name}.{suffix}" for name in ("n", "n_settings") for suffix in ("png", "svg")
+    }
 
 
 @pytest.mark.parametrize("name", studies.names())
 def test_the_committed_page_is_what_its_records_say(name):
     records = read_records(COMMITTED / f"{name}.jsonl", f"sims.{name}")
     assert caption_lines(name, records) in (COMMITTED / "README.md").read_text(encoding="utf-8")
-    assert (COMMITTED / f"{name}.png").exists()
+    pictures = set(re.findall(rf"({name}\w*\.png)", caption_lines(name, records)))
+    assert pictures == {file.name for file in COMMITTED.glob(f"{name}*.png")}
     configs = {tuple(sorted(r["config"].items())) for r in records}
     assert len(configs) == len(records)

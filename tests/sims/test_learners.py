@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
 from sims import network as networks
 from sims.families import spike
@@ -163,3 +164,34 @@ def test_worst_attains_what_is_certified(temperature):
     assert found["forget_error"] == pytest.approx(certificate.lower, rel=1e-6)
     other = errors(m, random_of_risk(m, 0.01, np.random.default_rng(0)), temperature)
     assert other["forget_error"] < certificate.lower
+
+
+@pytest.mark.parametrize("n", [10**4, 10**10, 10**14])
+@pytest.mark.filterwarnings("error")
+def test_logistic_regression_ends_at_its_minimum_whatever_n(n):
+    mixture = spike(1e4, gamma=0.1, retain_atoms=2_000)
+    counts = draw(mixture, n, np.random.default_rng(0))
+    log_odds = logistic(counts)
+    features = cosine_features(mixture.size, 32)
+    weights = np.linalg.lstsq(features, log_odds, rcond=None)[0]
+    # d/dw of the penalised loss, in units of its two parts, which cancel at the minimum.
+    pull = features.T @ (counts[0] * expit(-log_odds) - counts[1] * expit(log_odds))
+    assert np.abs(weights - pull).max() <= 1e-5 * np.abs(weights).max()
+
+
+@pytest.mark.parametrize("penalty", [0.1, 1.0, 30.0])
+def test_logistic_regression_is_that_of_scikit_learn(penalty):
+    mixture = spike(100.0, 0.2, retain_atoms=16, forget_atoms=16, overlap=0.3)
+    counts = draw(mixture, 10_000, np.random.default_rng(1))
+    features = cosine_features(mixture.size, 32)
+    other = LogisticRegression(
+        C=1 / penalty, fit_intercept=False, solver="newton-cholesky", tol=1e-12
+    ).fit(
+        np.concatenate([features, features]),
+        np.repeat([1, 0], mixture.size),
+        sample_weight=counts.ravel(),
+    )
+    assert logistic(counts, penalty=penalty) == pytest.approx(
+        other.decision_function(features),
+        rel=1e-6,  # its gradient ends at 1e-12 a draw
+    )

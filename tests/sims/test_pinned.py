@@ -22,7 +22,13 @@ SMALL: dict[str, dict[str, Any]] = {
         "learner": ["tabular", "logistic"],
     },
     "bound_ladder": {"h": 30, "retain_atoms": 4, "draws": 2, "temperature": 2.0},
-    "dimension_and_overlap": {"dimension": 2, "distance": 1.0, "delta": 0.01, "atoms": 25},
+    "dimension_and_overlap": {
+        "dimension": 2,
+        "distance": 1.0,
+        "delta": 0.01,
+        "atoms": 25,
+        "draws": 1,
+    },
     "early_stopping": {"h": 100, "n": 100, "steps": [3, 30], "seeds": 1, "temperature": 2.0},
     "forget_error_vs_concentration": {"h": 100, "n": 200, "seeds": 1, "temperature": 2.0},
     "gating": {
@@ -58,7 +64,11 @@ PINNED: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "dimension_and_overlap": [
-        {"excess_risk": 0.01, "retain_error": 6.173480195e-05, "forget_error": 0.0001412649429}
+        {
+            "retain_error_random": [0.0001647789997],
+            "forget_error_random": [0.001193829926],
+            "forget_error_attained": 0.005712850624,
+        }
     ],
     "early_stopping": [
         {"excess_risk": 0.2965054955, "retain_error": 0.1276862622, "forget_error": 2.322767561},

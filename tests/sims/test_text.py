@@ -8,6 +8,8 @@ import shutil
 import numpy as np
 import pytest
 
+from figures.pooling import pool
+from figures.registry import FIGURES
 from sims.run import run_study
 from sims.text import bigrams, content, generated, read
 from t3theory.exceptions import InputError
@@ -101,7 +103,20 @@ def test_how_a_path_is_spelled_does_not_matter(folder, monkeypatch):
     facts = [[{k: r[k] for k in ("config", "seed", "values")} for r in rs] for rs in found]
     assert facts == [facts[0]] * 4
     assert facts[0][0]["config"]["text"] == folder.name
+    assert facts[0][0]["config"]["text_hash"] == content(str(folder), "forget10")
     other = folder.parent / "other"
     shutil.copytree(folder, other)
     [copied] = run_study("text_bigrams", overrides=FEW | {"text": str(other)})
     assert copied["values"] == facts[0][0]["values"]
+
+
+def test_another_text_of_the_same_name_is_another_configuration(folder):
+    records = run_study("text_bigrams", overrides=FEW | {"text": str(folder)})
+    with (folder / "forget10.jsonl").open("a") as file:
+        file.write(json.dumps({"question": "And?", "answer": "No."}) + "\n")
+    records += run_study("text_bigrams", overrides=FEW | {"text": str(folder)})
+    texts, hashes = ({r["config"][k] for r in records} for k in ("text", "text_hash"))
+    assert (len(texts), len(hashes)) == (1, 2)
+    assert len(pool([r | {"seed": s} for s in (0, 1) for r in records])) == 2
+    caption = FIGURES["text_bigrams"].caption(records)
+    assert all(f"{folder.name} ({h[:6]})" in caption for h in hashes)
