@@ -274,12 +274,16 @@ def test_readers_of_one_base_do_not_mix():
     first = T3ForCausalLM(base, sharp_head(seed=1)).eval()
     second = T3ForCausalLM(base, sharp_head(seed=2)).eval()
     ids, mask = prompts()
-    with torch.no_grad():
-        alone = first(ids, mask).logits
-        base(ids, attention_mask=mask)
-        other = second(ids, mask).logits
-        with ThreadPoolExecutor(4) as pool:
-            both = list(pool.map(lambda m: m(ids, mask).logits, [first, second] * 8))
+
+    @torch.no_grad()  # of each thread: with gradients scores are rounded otherwise
+    def scores(model):
+        return model(ids, mask).logits
+
+    alone = scores(first)
+    base(ids, attention_mask=mask)
+    other = scores(second)
+    with ThreadPoolExecutor(4) as pool:
+        both = list(pool.map(scores, [first, second] * 8))
     assert not torch.equal(alone, other)
     assert all(torch.equal(a, (alone, other)[i % 2]) for i, a in enumerate(both))
     assert len(base.model._forward_hooks) == 1
