@@ -102,7 +102,9 @@ def tilt(
     """
     if not _numbers_alone(logits, log_odds):
         log_p, odds, temperature = _parts(logits, log_odds, config)
-        return tilted_score(log_p, log_sigmoid(odds), temperature, config.guidance_scale)
+        log_f, scale = log_sigmoid(odds), config.guidance_scale
+        alone = not torch.is_grad_enabled()  # then nobody else reads these
+        return tilted_score(log_p, log_f, temperature, scale, overwrite=alone)
     scores = log_odds if overwrite else log_odds.to(torch.float32, copy=True).contiguous()
     # A few contexts after another: they fit the processor's cache, a batch of them does not.
     vocab = logits.shape[-1]
