@@ -88,6 +88,29 @@ def test_assisted(mode):
         assert torch.equal(generate(model, *one, **assisted(model, mode)), expected)
 
 
+class Listener:
+    """What is streamed, token by token."""
+
+    def __init__(self):
+        self.tokens, self.ended = [], False
+
+    def put(self, tokens):
+        self.tokens += tokens.flatten().tolist()
+
+    def end(self):
+        self.ended = True
+
+
+@pytest.mark.parametrize("mode", ["greedy", "top-p"])
+def test_streaming(mode):
+    model, (ids, mask) = make(), prompts(1)
+    expected = generate(model, ids, mask, use_cache=False, **MODES[mode])
+    heard = Listener()
+    generate(model, ids, mask, streamer=heard, **MODES[mode])
+    assert heard.ended
+    assert heard.tokens == expected[0].tolist()
+
+
 @pytest.mark.parametrize("architecture", [a for a in SPECIAL if a != "llama"])
 def test_assisted_on_every_architecture(architecture):
     model, (ids, mask) = make(architecture), prompts(1)
