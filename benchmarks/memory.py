@@ -43,7 +43,7 @@ def needs(shape: str) -> list[str]:
         size(4 * head),
         f"{size(keys)} + {(RANK + 1) * 4} B",
         size(2 * CHOSEN * ANSWER * vocab * 2 + BLOCK),
-        size(3 * BATCH * vocab * 4),
+        size(4 * BATCH * vocab * 4),
     ]
 
 

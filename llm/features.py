@@ -69,12 +69,12 @@ class Features:
     def pooled(self, tokens: Int[Tensor, " m"]) -> Float[Tensor, "m hidden"]:
         """The pooled states of these tokens, read from one shard after another."""
         if len(self.shards) == 1:
-            return self.shards[0][tokens]
+            return self.shards[0].index_select(0, tokens)
         out = torch.empty((len(tokens), self.hidden_size), device=self.shards[0].device)
         first = 0
         for shard in self.shards:
             here = ((tokens >= first) & (tokens < first + len(shard))).nonzero()[:, 0]
-            out[here] = shard[tokens[here] - first]
+            out[here] = shard.index_select(0, tokens[here] - first)
             first += len(shard)
         return out
 

@@ -150,7 +150,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         log_odds = self.head.up(_kept(latent, keep)).to(logits.device)
         if "logits_to_keep" not in self._takes:
             logits = _kept(logits, keep)
-        return tilt(logits, log_odds, self.t3_config)
+        return tilt(logits, log_odds, self.t3_config, overwrite=True)
 
     def _loss(self, scores: Tensor, labels: Tensor, aside: dict[str, Any]) -> Tensor:
         if labels.shape != scores.shape[:-1]:

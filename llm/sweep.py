@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy, logsigmoid
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from llm import processes
@@ -17,7 +17,7 @@ from llm.encoding import IGNORED, Encoded, collate, length_sorted_batches
 from llm.head import LowRankHead, running_mean
 from llm.hidden import final_hidden
 from llm.scoring import RowScores, answer_logits
-from llm.tilt import T3Config, forget_share
+from llm.tilt import T3Config, forget_share, log_sigmoid
 from t3theory.estimator import tilted_score
 
 __all__ = [
@@ -132,7 +132,7 @@ def _scores_of(
     return states.rows.cpu().numpy(), -log_probs, hits
 
 
-_ON_CPU, _ELSEWHERE = 1 << 16, 1 << 26
+_ON_CPU, _ELSEWHERE = 1 << 17, 1 << 26
 """Numbers at a time: on a CPU what its cache holds, elsewhere what memory is sure to hold."""
 
 
@@ -233,7 +233,7 @@ class _Block:
 
     def _scores(self, temperature: float | Tensor, scale: float, prior: float) -> Tensor:
         if prior not in self._log_f:
-            self._log_f[prior] = logsigmoid(self._log_odds + prior)
+            self._log_f[prior] = log_sigmoid(self._log_odds + prior)
         return tilted_score(self._log_p, self._log_f[prior], temperature, scale)
 
 

@@ -31,6 +31,7 @@ def tilted_score(
     log_f: Array,
     temperature: float | Array = 2.0,
     guidance_scale: float | Array = 1.0,
+    overwrite: bool = False,
 ) -> Array:
     """log p / T + s · log f: the unnormalised log-density that decoding uses.
 
@@ -41,6 +42,8 @@ def tilted_score(
             Decoding must not wait for a device, so tensors are not looked into here;
             :func:`temper_then_tilt` does.
         guidance_scale: s ≥ 0; s = 0 switches the classifier off, even where log f = −inf.
+        overwrite: whether `log_p` and `log_f` may be written over, if nobody reads them again:
+            passes over memory are what decoding waits for.
 
     >>> import numpy as np
     >>> tilted_score(np.log([0.5, 0.5]), np.log([1.0, 0.25]), temperature=1.0) - np.log(0.5)
@@ -51,13 +54,19 @@ def tilted_score(
         _check_settings(temperature, guidance_scale)
     xp = namespace(log_p, log_f)
     log_p, log_f = as_float_array(log_p, xp), as_float_array(log_f, xp)
-    base = log_p / temperature
-    if isinstance(guidance_scale, float):
-        if guidance_scale == 0:
-            return base
-        # Decoding at s = 1 need not pass over a vocabulary once more.
-        return base + (log_f if guidance_scale == 1 else guidance_scale * log_f)
-    return base + xlogy(guidance_scale, log_f)
+    if overwrite:
+        log_p /= temperature
+    base = log_p if overwrite else log_p / temperature
+    if not isinstance(guidance_scale, float):
+        return base + xlogy(guidance_scale, log_f)
+    if guidance_scale == 0:
+        return base
+    # Decoding at s = 1 need not pass over a vocabulary once more.
+    tilt = log_f if guidance_scale == 1 else guidance_scale * log_f
+    if not overwrite:
+        return base + tilt
+    tilt += base
+    return tilt
 
 
 def temper_then_tilt(

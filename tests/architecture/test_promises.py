@@ -227,8 +227,7 @@ def test_every_extra_is_pinned():
     }
     wanted = [entry for extra in PROJECT["optional-dependencies"].values() for entry in extra]
     names = {re.split(r"[<>=\[ ]", entry)[0] for entry in wanted + PROJECT["dependencies"]}
-    # datasets is for the Hub alone, which the tests do not reach.
-    assert names - pinned <= {"t3-unlearning", "datasets"}
+    assert names - pinned == {"t3-unlearning"}
 
 
 def test_a_silenced_linter_is_told_which_rule():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
 from tiny_bases import prompts, sharp_head, tiny_base
 from tiny_tokenizers import byte_tokenizer
 from transformers import CompileConfig, pipeline
@@ -88,52 +90,22 @@ def test_generate_compiles_its_steps():
     assert getattr(model, "_compiled_call", None) is not None
 
 
-class LikeHFLM:
-    """The calls that lm-eval's HFLM makes of a model, where lm-eval itself is not installed."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def loglikelihood(self, context, continuation):
-        ids = torch.tensor([(context + continuation)[:-1]])
-        padded = torch.nn.functional.pad(ids, (0, 4), value=0)  # on the right, and no mask
-        with torch.no_grad():
-            log_q = torch.log_softmax(self.model(padded).logits, -1)[0, : ids.shape[1]]
-        log_q = log_q[-len(continuation) :]
-        best = log_q.argmax(-1).tolist() == continuation
-        return float(log_q[range(len(continuation)), continuation].sum()), best
-
-
-def test_log_likelihoods_as_lm_eval_asks_for_them():
-    model = make()
-    context, continuation = [5, 9, 13, 21], [7, 30]
-    ids = torch.tensor([context + continuation])
-    with torch.no_grad():
-        log_q = torch.log_softmax(model(ids, torch.ones_like(ids)).logits[0], -1)
-    expected = float(log_q[3, 7] + log_q[4, 30])
-    got, best = LikeHFLM(model).loglikelihood(context, continuation)
-    assert got == pytest.approx(expected, abs=1e-5)
-    assert best == (log_q[3:5].argmax(-1).tolist() == continuation)
-
-
-def test_lm_eval_itself():
-    """Against lm-eval's own wrapper where it is installed (it is no dependency of the project)."""
-    huggingface = pytest.importorskip("lm_eval.models.huggingface")
-    from lm_eval.api.instance import Instance
-
+def test_lm_eval():
+    """lm-eval's own wrapper, which pads on the right and passes no mask."""
     model, tokenizer = make(**BYTES), byte_tokenizer()
-    wrapped = huggingface.HFLM(pretrained=model, tokenizer=tokenizer, batch_size=2)
+    wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=2)
     asked = [("Who wrote it?", " Ada."), ("Why?", " Because of the rain.")]
     found = wrapped.loglikelihood(
         [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(asked)]
     )
-    for (context, answer), (value, _) in zip(asked, found, strict=True):
+    for (context, answer), (value, likeliest) in zip(asked, found, strict=True):
         start, whole = (tokenizer(t)["input_ids"] for t in (context, context + answer))
         ids = torch.tensor([whole])
         with torch.no_grad():
             log_q = torch.log_softmax(model(ids).logits[0], -1)
         expected = sum(float(log_q[t - 1, whole[t]]) for t in range(len(start), len(whole)))
         assert value == pytest.approx(expected, abs=1e-3)
+        assert not likeliest
     (said,) = wrapped.generate_until(
         [Instance("generate_until", {}, ("Who?", {"until": ["|"], "max_gen_toks": NEW}), 0)]
     )
@@ -141,3 +113,6 @@ def test_lm_eval_itself():
     alone = model.generate(ids, max_new_tokens=NEW, do_sample=False, use_cache=False)
     expected = tokenizer.decode(alone[0, ids.shape[1] :], skip_special_tokens=True)
     assert said == expected.split("|")[0]
+    own = (("Who?", ""), ids[0].tolist(), alone[0, ids.shape[1] :].tolist())
+    ((_, likeliest),) = wrapped._loglikelihood_tokens([own])
+    assert likeliest

@@ -88,6 +88,29 @@ def test_assisted(mode):
         assert torch.equal(generate(model, *one, **assisted(model, mode)), expected)
 
 
+class Listener:
+    """What is streamed, token by token."""
+
+    def __init__(self):
+        self.tokens, self.ended = [], False
+
+    def put(self, tokens):
+        self.tokens += tokens.flatten().tolist()
+
+    def end(self):
+        self.ended = True
+
+
+@pytest.mark.parametrize("mode", ["greedy", "top-p"])
+def test_streaming(mode):
+    model, (ids, mask) = make(), prompts(1)
+    expected = generate(model, ids, mask, use_cache=False, **MODES[mode])
+    heard = Listener()
+    generate(model, ids, mask, streamer=heard, **MODES[mode])
+    assert heard.ended
+    assert heard.tokens == expected[0].tolist()
+
+
 @pytest.mark.parametrize("architecture", [a for a in SPECIAL if a != "llama"])
 def test_assisted_on_every_architecture(architecture):
     model, (ids, mask) = make(architecture), prompts(1)
@@ -274,12 +297,16 @@ def test_readers_of_one_base_do_not_mix():
     first = T3ForCausalLM(base, sharp_head(seed=1)).eval()
     second = T3ForCausalLM(base, sharp_head(seed=2)).eval()
     ids, mask = prompts()
-    with torch.no_grad():
-        alone = first(ids, mask).logits
-        base(ids, attention_mask=mask)
-        other = second(ids, mask).logits
-        with ThreadPoolExecutor(4) as pool:
-            both = list(pool.map(lambda m: m(ids, mask).logits, [first, second] * 8))
+
+    @torch.no_grad()  # of each thread: with gradients scores are rounded otherwise
+    def scores(model):
+        return model(ids, mask).logits
+
+    alone = scores(first)
+    base(ids, attention_mask=mask)
+    other = scores(second)
+    with ThreadPoolExecutor(4) as pool:
+        both = list(pool.map(scores, [first, second] * 8))
     assert not torch.equal(alone, other)
     assert all(torch.equal(a, (alone, other)[i % 2]) for i, a in enumerate(both))
     assert len(base.model._forward_hooks) == 1

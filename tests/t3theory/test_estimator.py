@@ -39,6 +39,18 @@ def test_by_hand():
     assert temper_then_tilt(P, F) == pytest.approx(temper_then_tilt(P, F, 2.0, 1.0))
 
 
+@pytest.mark.parametrize("convert", [np.array, torch.tensor, array_api_strict.asarray])
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
+def test_written_over_only_when_asked(convert, scale):
+    log_p, log_f = convert(P.copy()), convert(F.copy())
+    want = tilted_score(log_p, log_f, 2.0, scale)
+    assert np.array_equal(log_p, P)
+    assert np.array_equal(log_f, F)
+    got = tilted_score(log_p, log_f, 2.0, scale, overwrite=True)
+    assert np.array_equal(got, want)
+    assert not np.array_equal(log_p, P)
+
+
 def test_along_another_axis():
     log_p = np.log([[0.64, 0.1], [0.36, 0.9]])
     log_f = np.log([[0.25, 1.0], [1.0, 1.0]])
