@@ -145,7 +145,8 @@ TABLES = (
         "Chosen with a retain model, and without",
         "Settings by the best forget quality, which needs a retain model, and by losses alone: the "
         "greatest on forget answers among those that cost retained ones at most 0.1 nats a token. "
-        "Utility without the generated texts (six of TOFU's nine parts), so that both have it.",
+        "Utility without the generated texts (six of TOFU's nine parts), so that both have it; in "
+        "the second column on the retain rows that candidates were measured on, which may be fewer.",
         (
             Measure("log₁₀ p ↑, chosen with", "values/forget_quality_log10_p"),
             Measure("log₁₀ p ↑, without", "values/forget_quality_log10_p", "llm.blind"),
