@@ -144,9 +144,11 @@ def test_numbers_in_the_text_are_the_records():
     best = max(x for m in BASELINES for x in of(m, "forget_quality_log10_p"))
     assert best < -6, "no trained baseline is above 10⁻⁶ on any seed"
     blind = {m: fmean(of(m, "forget_quality_log10_p", "llm.blind"))
-             for m in ("t3-gated", "t3-soft", "t3", "guidance")}  # fmt: skip
+             for m in ("t3-gated", "t3-soft", "t3", "guidance", *BASELINES)}  # fmt: skip
     assert f"{blind['t3-gated']:.1f} {blind['t3-soft']:.1f}" == "-0.5 -0.5"
-    assert f"uniform T3 −{-blind['t3']:.1f}, guidance −{-blind['guidance']:.1f}" in readme
+    third, uld, guidance = (f"−{-blind[m]:.1f}" for m in ("t3", "uld", "guidance"))
+    assert f"uniform T3 {third}, ULD {uld}, guidance {guidance}" in readme
+    assert max(BASELINES, key=blind.__getitem__) == "uld"
     shown = {m: fmean(of(m, "forget_probability", "llm.robustness", attack="relearn"))
              for m in BASELINES if m != "uld"}  # fmt: skip
     least, most = min(shown.values()), max(shown.values())
