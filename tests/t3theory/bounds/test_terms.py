@@ -314,9 +314,9 @@ def test_cells_of_means_cost_half_a_percent_where_the_largest_lies_inside():
 
 
 def test_the_largest_mean_within_a_cell():
-    """φ(m) = 0.5 + 0.4m − 0.5m², largest at 0.4: in one cell, and in the second of four."""
-    moments = 0.5, 0.05, 0.0, 0.25
+    """φ(m) = 0.5 + 0.4m − 0.6m², largest at 1/3: in one cell, and in the second of four."""
+    moments = 0.5, 0.2, 0.2, 0.4
     for cells in (1, 4):
         found = _over_means(moments, (1.0, 0.0, 0.0), cells=cells)
         # above, by what is added for rounding
-        assert 0 <= found - math.sqrt(0.58) <= 1e-10
+        assert 0 <= found - math.sqrt(0.5 + 0.2 / 3) <= 1e-10
