@@ -85,7 +85,7 @@ class Leakage:
         """(b, δ₂) where only a share θ of the forget data is raised: ā ≤ min(max f*, ā/θ)."""
         if self.gamma * share < sys.float_info.min:  # float64 has no cost for it: b ≤ 1, δ₂ ≤ δ
             return 1.0, self.risk
-        prior = self.prior if share == 1 else min(self.prior_sup, self.prior / share)
+        prior = min(self.prior_sup, self.prior / share)
         return worst_leak(prior, self.gamma * share, self.retained, self.risk)
 
     def leak(self, share: float = 1.0) -> float:

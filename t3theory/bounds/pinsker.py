@@ -111,8 +111,7 @@ def _inverse_log_odds(a: float, co: float, k: float) -> float:
     """
     if co == 0 or k == math.inf:
         return _END
-    log_a = math.log(a) if a < co else math.log1p(-co)
-    log_co = math.log(co) if co < a else math.log1p(-a)
+    log_a, log_co = math.log(a), math.log(co)
     # −(1−a) log(1−b) ≤ k + entropy bounds the log-odds of b
     low, high = log_a - log_co, min((k - a * log_a - co * log_co) / co + 1, _END)
     for _ in range(200):

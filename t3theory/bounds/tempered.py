@@ -90,17 +90,17 @@ def log_centred_gap(terms: Terms) -> float:
         return -math.inf
     xp = namespace(mixture.retain)
     none = xp.full_like(mixture.retain, -xp.inf)
-    odds, forget = bayes_log_odds(mixture), mixture.forget > 0
+    odds = bayes_log_odds(mixture)
     log_mass = math.log(terms.oracle_on_forget) if terms.oracle_on_forget > 0 else -math.inf
     log_risk = math.log(terms.excess_risk)
     # with v in units of 1/M, so that m runs over [0, 1]
     log_v = log_mass + xp.where(mixture.log_density > -xp.inf, terms.log_flattening, none)
-    log_w = xp.where(forget, mixture.log_forget_density + terms.log_flattening, none)
+    log_w = mixture.log_forget_density + terms.log_flattening
     log_variance = mixture.log_probabilities + log_sigmoid(odds) + log_sigmoid(-odds)
     moments = [
         float(logsumexp(log_variance + x)) for x in (log_w + log_w, log_w + log_v, log_v + log_v)
     ]
-    rise = float(xp.max(xp.where(forget, log_v + log_sigmoid(-odds), none)))
+    rise = float(xp.max(log_v + log_sigmoid(-odds)))  # f* = 1 where no forget data are
     moments.append(log_mass + terms.log_oracle_normaliser + rise)
     unit = max(moments)
     parts = (
@@ -195,13 +195,11 @@ def retain_weight_bound(terms: Terms) -> float:
     log_first = terms.log_flattening - terms.log_oracle_normaliser
     log_second = -math.log1p(-terms.gamma)
     # |e^a − e^b| = e^max(a,b) (1 − e^{−|a−b|}), so that a weight near 0 keeps its digits.
-    seen = mixture.log_density > -xp.inf
-    first = xp.where(seen, log_first, xp.full_like(log_first, log_second))
-    distance = xp.abs(first - log_second)
+    distance = xp.abs(log_first - log_second)
     small = -xp.expm1(-distance)
     zero = small == 0
     log_small = xp.where(
         zero, xp.full_like(small, -xp.inf), xp.log(xp.where(zero, xp.ones_like(small), small))
     )
-    log_weight = xp.maximum(first, xp.full_like(first, log_second)) + log_small
+    log_weight = xp.maximum(log_first, xp.full_like(log_first, log_second)) + log_small
     return weighted_gap_bound(mixture, log_weight, terms.excess_risk)

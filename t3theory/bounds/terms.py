@@ -161,11 +161,7 @@ class Terms:
 
     def forget_mean(self, log_g: Array) -> float:
         """E_{P_f}[g] of g given by its logarithm; from above where float64 cannot hold it."""
-        xp = namespace(log_g)
-        minus_inf = xp.full_like(log_g, -xp.inf)
-        seen = self.mixture.log_forget > -xp.inf
-        weighted = xp.where(seen, self.mixture.log_forget + log_g, minus_inf)
-        return exp_or_inf(float(logsumexp(weighted)))
+        return exp_or_inf(float(logsumexp(self.mixture.log_forget + log_g)))
 
     @cached_property
     def _mass_power(self) -> float:
