@@ -1,9 +1,12 @@
-"""What all tests share: seeds, Hypothesis profiles, the way to the benchmark's data."""
+"""What all tests share: seeds, Hypothesis profiles, the way to the benchmark's data, a cluster."""
 
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -33,3 +36,21 @@ def shared() -> Path:
     if REQUIRED:
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A Dask scheduler with two workers, processes of this machine."""
+    from distributed import LocalCluster
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the cluster's own start, nothing of ours
+        with LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=50,
+            memory_limit=0,
+        ) as made:
+            yield made

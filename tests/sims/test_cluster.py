@@ -6,9 +6,7 @@ import os
 import signal
 import threading
 import time
-import warnings
 
-import distributed
 import pytest
 
 from sims.run import run_study
@@ -20,21 +18,6 @@ MANY = {"gamma": [0.1, 0.3], "n": 200, "retain_atoms": 8, "seeds": 40}
 
 def facts(records):
     return [{k: v for k, v in r.items() if k != "provenance"} for r in records]
-
-
-@pytest.fixture
-def cluster():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the cluster's own start, nothing of ours
-        with distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            silence_logs=50,
-            memory_limit=0,
-        ) as made:
-            yield made
 
 
 def test_a_killed_worker_loses_nothing(cluster, tmp_path):

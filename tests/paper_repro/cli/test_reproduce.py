@@ -1,4 +1,4 @@
-"""`t3 reproduce --dry-run`: what would run, and what that may take along."""
+"""`t3 reproduce`: what would run, under which versions, and on a scheduler's workers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from paper_repro.cli import main
 from paper_repro.cli.reproduce import _foretell
 from paper_repro.pipeline.graph import Cell, Graph
 from paper_repro.pipeline.stamps import stamp
+from t3theory.records import read_records
 
 
 def cell(name, *needs):
@@ -51,3 +52,19 @@ def test_a_run_says_that_what_is_up_to_date_is_of_other_versions(tmp_path, words
     said = " ".join(capsys.readouterr().out.split())
     assert "1 of 1 cells up to date were made under other versions: numpy 0.9;" in said
     assert entry["products"] == json.loads(path.read_text())["products"], "it is not made again"
+
+
+def test_a_scheduler_has_the_studies_computed(tmp_path, cluster):
+    run = ["reproduce", "--only", "sims.necessity"]
+    before = cluster.scheduler.transition_counter
+    assert main([*run, "--out", str(tmp_path / "there"), "--dask", cluster.scheduler_address]) == 0
+    assert cluster.scheduler.transition_counter > before
+    assert main([*run, "--out", str(tmp_path / "here")]) == 0
+    there, here = (
+        [
+            (r["kind"], r["config"], r["seed"], r["values"])
+            for r in read_records(tmp_path / place / "records" / "sims.necessity.jsonl")
+        ]
+        for place in ("there", "here")
+    )
+    assert there == here
