@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from figures.gallery import _pictures
 from figures.registry import FIGURES
+from figures.style import COLUMN, PAGE, column
 from figures.variations import Panel, Variations
 from sims import studies
 from t3theory.records import make_record, read_records
@@ -107,3 +109,18 @@ def test_labels_stay_on_the_canvas(study):
     for axes in figure.axes if figure else ():
         boxes = [text.get_window_extent() for text in axes.texts]
         assert all(box.x1 <= figure.bbox.width + 1 for box in boxes)
+
+
+@pytest.mark.parametrize("width", [PAGE, COLUMN])
+@pytest.mark.parametrize("study", sorted(studies.names()))
+def test_all_words_are_inside_the_canvas(study, width):
+    with column() if width == COLUMN else nullcontext():
+        pictures = _pictures(study, read_records(COMMITTED / f"{study}.jsonl"))
+    for figure, _ in pictures.values():
+        figure.canvas.draw()
+        assert figure.get_size_inches()[0] * 25.4 <= width + 1e-6
+        words = [text for axes in figure.axes for text in (*axes.texts, axes.title)]
+        for text in words:
+            box = text.get_window_extent()
+            assert box.x0 >= -1, f"{text.get_text()!r} is cut off"
+            assert box.x1 <= figure.bbox.width + 1, f"{text.get_text()!r} is cut off"
