@@ -125,5 +125,5 @@ class LowRankHead(nn.Module):
         self, pooled: Float[Tensor, "n hidden"], tokens: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
         """Log-odds of one token for each pooled state, without the product over the vocabulary."""
-        rows = self.up.weight.index_select(0, tokens)
+        rows = nn.functional.embedding(tokens, self.up.weight)
         return (self.down(pooled.to(torch.float32)) * rows).sum(-1)
