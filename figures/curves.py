@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from figures.statistics import Estimate, geometric_mean_of, group
 
-__all__ = ["bars", "curve", "estimates", "middle", "settings", "traced", "where"]
+__all__ = ["bars", "crossed", "curve", "estimates", "middle", "settings", "traced", "where"]
 
 Records = Sequence[Mapping[str, Any]]
 Key = str | Callable[[Mapping[str, Any]], float]
@@ -65,23 +65,25 @@ def curve(
     return places[-1], heights[-1]
 
 
+def crossed(
+    axes: Axes, x: Sequence[Estimate], y: Sequence[Estimate], colour: str
+) -> tuple[float, float]:
+    """Draw one estimate against another, with intervals of both; the last point."""
+    places, heights = [e.value for e in x], [e.value for e in y]
+    axes.errorbar(
+        places, heights, xerr=bars(x), yerr=bars(y), color=colour, marker="o", elinewidth=0.6
+    )
+    return places[-1], heights[-1]
+
+
 def traced(panels: Sequence[Axes], records: Records, colour: str) -> list[tuple[float, float]]:
     """Forget error against T, retain error against T, one against the other; where each ends."""
     x = "temperature"
     values = ("forget_error", "retain_error")
     ends = [curve(p, records, x, v, colour) for p, v in zip(panels, values, strict=False)]
     forget, retain = (list(estimates(records, x, value).values()) for value in values)
-    places, heights = [e.value for e in retain], [e.value for e in forget]
-    panels[2].errorbar(
-        places,
-        heights,
-        xerr=bars(retain),
-        yerr=bars(forget),
-        color=colour,
-        marker="o",
-        elinewidth=0.6,
-    )
+    ends.append(crossed(panels[2], retain, forget, colour))
     panels[0].set(xlabel="temperature T", ylabel="forget error", yscale="log")
     panels[1].set(xlabel="temperature T", ylabel="retain error (nats)", yscale="log")
     panels[2].set(xlabel="retain error (nats)", ylabel="forget error", xscale="log", yscale="log")
-    return [*ends, (places[-1], heights[-1])]
+    return ends

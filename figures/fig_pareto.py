@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from figures import style
-from figures.curves import bars, settings, where
+from figures.curves import crossed, settings, where
 from figures.statistics import Estimate, geometric_mean_of, group, seeds_of
 from figures.variations import Panel, Variations
 
@@ -63,22 +63,13 @@ def build(records: Records) -> Figure:
                 if not points:
                     continue
                 retain, forget = [p[0] for p in points], [p[1] for p in points]
-                x, y = [e.value for e in retain], [e.value for e in forget]
-                panel.errorbar(
-                    x,
-                    y,
-                    xerr=bars(retain),
-                    yerr=bars(forget),
-                    color=colour,
-                    marker="o",
-                    elinewidth=0.6,
-                )
-                ends.append((x[-1], y[-1], _setting(points[-1], name), colour))
+                end = crossed(panel, retain, forget, colour)
+                ends.append((*end, _setting(points[-1], name), colour))
             panel.set(xscale="log", yscale="log", xlabel="retain error (nats)")
             panel.set_title(style.power_label("h", h), fontweight="normal")
             panel.annotate(
                 _setting(points[0], name),
-                (x[0], y[0]),
+                (retain[0].value, forget[0].value),
                 xytext=(4, 2),
                 textcoords="offset points",
                 fontsize=6.5,

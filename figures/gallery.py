@@ -62,12 +62,8 @@ def _pictures(study: str, records: Sequence[Mapping[str, Any]]) -> dict[str, tup
     return drawn
 
 
-def caption_lines(study: str, records: Sequence[Mapping[str, Any]]) -> str:
-    """The study's part of the page: title, pictures, captions."""
-    return _lines(study, _pictures(study, records))
-
-
-def _lines(study: str, drawn: Mapping[str, tuple[Figure, str]]) -> str:
+def caption_lines(study: str, drawn: Mapping[str, tuple[Figure, str]]) -> str:
+    """The study's part of the page: title, its pictures as `drawn`, captions."""
     parts = [
         f"![{study}{suffix}]({study}{suffix}.png)\n\n{caption}\n"
         for suffix, (_, caption) in drawn.items()
@@ -107,7 +103,7 @@ def write(records: str | Path, out: str | Path, column: bool = False) -> list[st
                 with atomic_path(out / f"{name}{suffix}.png") as temporary:
                     # Small, for a page: the records draw it again at any size.
                     _save_small(figure, temporary)
-        page += _lines(name, pictures)
+        page += caption_lines(name, pictures)
     with atomic_path(out / "README.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
     return list(drawn)

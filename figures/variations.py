@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import style
-from figures.curves import bars, curve, estimates, settings, where
+from figures.curves import crossed, curve, estimates, settings, where
 from figures.statistics import Estimate, seeds_of
 
 __all__ = ["Panel", "Variations"]
@@ -190,10 +190,7 @@ def _traced(axes: Axes, panel: Panel, records: Records, colour: str) -> tuple[fl
     if panel.along is None:
         return curve(axes, records, panel.x, panel.y, colour)
     x, y = (list(estimates(records, panel.along, v).values()) for v in (panel.x, panel.y))
-    places, heights = [e.value for e in x], [e.value for e in y]
-    lines: dict[str, Any] = {"color": colour, "marker": "o", "elinewidth": 0.6}
-    axes.errorbar(places, heights, xerr=bars(x), yerr=bars(y), **lines)
-    return places[-1], heights[-1]
+    return crossed(axes, x, y, colour)
 
 
 def _ends(panel: Panel, records: Records) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from figures.gallery import caption_lines, draw, write
+from figures.gallery import _pictures, caption_lines, draw, write
 from figures.pooling import pool
 from figures.registry import FIGURES
 from figures.statistics import (
@@ -153,7 +153,7 @@ def test_the_committed_pages_of_runs_are_what_their_records_say(folder, tmp_path
     records = read_records(folder.with_suffix(".jsonl"))
     for name in FIGURES:
         if some := [r for r in records if r["kind"] == FIGURES[name].KIND]:
-            assert caption_lines(name, some) in page
+            assert caption_lines(name, _pictures(name, some)) in page
             assert (folder / f"{name}.png").exists()
 
 
@@ -169,8 +169,9 @@ def test_drawing_returns_the_caption(tmp_path):
 @pytest.mark.parametrize("name", studies.names())
 def test_the_committed_page_is_what_its_records_say(name):
     records = read_records(COMMITTED / f"{name}.jsonl", f"sims.{name}")
-    assert caption_lines(name, records) in (COMMITTED / "README.md").read_text(encoding="utf-8")
-    pictures = set(re.findall(rf"({name}\w*\.png)", caption_lines(name, records)))
+    lines = caption_lines(name, _pictures(name, records))
+    assert lines in (COMMITTED / "README.md").read_text(encoding="utf-8")
+    pictures = set(re.findall(rf"({name}\w*\.png)", lines))
     assert pictures == {file.name for file in COMMITTED.glob(f"{name}*.png")}
     configs = {tuple(sorted(r["config"].items())) for r in records}
     assert len(configs) == len(records)
