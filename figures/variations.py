@@ -196,7 +196,11 @@ def _traced(axes: Axes, panel: Panel, records: Records, colour: str) -> tuple[fl
 def _ends(panel: Panel, records: Records) -> str:
     """Where the curves of the first and of the last value end, what is measured there."""
     values, along = settings(records, panel.by), panel.along or panel.x
-    end = settings(records, along)[0 if along == "width" else -1]  # the sharpest
+    ends = [where(records, **{panel.by: value}) for value in (values[0], values[-1])]
+    both = [x for x in settings(ends[0], along) if x in settings(ends[1], along)]
+    if not both:
+        return "nothing was measured at both ends"
+    end = both[0 if along == "width" else -1]  # the sharpest
     told = []
     for value in (values[0], values[-1]):
         at = where(records, **{panel.by: value})

@@ -85,7 +85,7 @@ def _exp_within(x: float) -> float:
 
 @njit(error_model="numpy", fastmath={"contract"})
 def log(x: float) -> float:
-    """log x of a positive float."""
+    """log x of a float ≥ 0."""
     small = x < _SUBNORMAL
     bits = _bits(x * 2.0**54 if small else x)
     # The exponent of x/√½, so that the mantissa is in [√½, √2).
@@ -100,7 +100,7 @@ def log(x: float) -> float:
     # log m = 2s + 2s (s²/3 + …), and m − 1 − s (m − 1) = 2s is exact where it matters
     f = m - 1
     found = e * _LN2_HIGH + (f - (s * (f - 2 * (s2 * y)) - e * _LN2_LOW))
-    return math.inf if x > _LARGEST else found
+    return math.inf if x > _LARGEST else (-math.inf if x == 0.0 else found)
 
 
 _SUMS = {"reassoc", "contract", "nsz"}

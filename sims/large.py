@@ -30,6 +30,11 @@ _CHUNK = 1 << 15
 """Atoms at a time: enough that a call costs nothing, few enough that threads end together."""
 _LEAST = 1e-250
 """Normalisers beyond it or its inverse may have lost atoms to the ends of the floats."""
+_ROUNDING = 1e-11
+"""Of the sizes of its terms: a retain error below it is left to the estimator."""
+_FALLEN = -708.0
+"""log f below which f is no normal float."""
+
 _Plan = tuple[np.ndarray, np.ndarray]
 _Chunk = tuple[np.ndarray, ...]
 
@@ -53,9 +58,10 @@ def exact_errors(
     One pass gives N and RE_T = Σ P_r (log p_r − log p/T − log f) + log N, a second one FE_T over
     the atoms with P_f > 0. A chunk is summed in the many partial sums of a BLAS product, chunks
     are added exactly (`math.fsum`). The retain error is a difference of sums here: absolute
-    error about 1e-15, where :func:`t3theory.retain_error` keeps relative precision. That of the
-    forget error is about 1e-15 of E_{P_f}[p_r + p̂]. Where powers of the density leave the range
-    of floats (h = 1e300 at T = 1/2), the estimator itself is called, in O(atoms) memory.
+    error about 1e-14 of its terms, where :func:`t3theory.retain_error` keeps relative precision.
+    That of the forget error is about 1e-15 of E_{P_f}[p_r + p̂]. Where powers of the density or f
+    leave the range of floats (h = 1e300 at T = 1/2), or the retain error is below 1e-11 of its
+    terms, the estimator itself is called, in O(atoms) memory.
 
     Args:
         log_f: log P(retain | z) ≤ 0, shape (n,).
@@ -68,7 +74,8 @@ def exact_errors(
     10.989
     """
     _check(mixture, log_f, temperatures)
-    inverse = [1 / t for t in temperatures]
+    log_f = np.asarray(log_f)
+    inverse = [1 / float(t) for t in temperatures]
     plan = _plan(inverse)
     workers = count("workers", workers or os.cpu_count() or 1, 1)
     each = _Sums(mixture, log_f, workers)
@@ -81,12 +88,19 @@ def exact_errors(
     on_bayes, *forget = each.total(
         1 + len(inverse), lambda c: _second(c, mixture.gamma, plan, safe)
     )
-    retain = on_model * (1 - np.array(inverse)) + on_bayes - on_tilt + np.log(safe)
+    terms = np.array(
+        [
+            on_model * (1 - np.array(inverse)),
+            *(np.full(len(inverse), x) for x in (on_bayes, -on_tilt, -math.log1p(-mixture.gamma))),
+            np.log(safe),
+        ]
+    )
+    retain = terms.sum(axis=0)
+    # Not where a sum is undefined, nor where only the rounding of the terms is left of it.
+    held = inside & np.isfinite(forget) & (retain > _ROUNDING * np.abs(terms).sum(axis=0))
     return [
-        Errors(t, float(r - math.log1p(-mixture.gamma)), float(f))
-        if held
-        else _by_estimator(mixture, log_f, t)
-        for t, r, f, held in zip(temperatures, retain, forget, inside, strict=True)
+        Errors(float(t), float(r), float(f)) if known else _by_estimator(mixture, log_f, t)
+        for t, r, f, known in zip(temperatures, retain, forget, held, strict=True)
     ]
 
 
@@ -146,7 +160,10 @@ def _first(chunk: _Chunk, gamma: float, plan: _Plan) -> np.ndarray:
     most = chunk[3].max()  # NaN, if any is
     if not most <= 0:
         raise AssumptionError("log_f", "must be numbers ≤ 0", float(most))
-    return first_sums(*chunk, gamma, *plan)
+    found: np.ndarray = first_sums(*chunk, gamma, *plan)
+    if chunk[3].min() < _FALLEN and np.any((chunk[3] < _FALLEN) & (chunk[3] > -math.inf)):
+        found[2:] = math.nan  # of what f is no float, the estimator knows the logarithm
+    return found
 
 
 def _second(chunk: _Chunk, gamma: float, plan: _Plan, normaliser: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from scipy.special import expit, log_expit
 
 from sims.features import cosine_features
 from sims.network import network
+from t3theory._checks import count, positive
 from t3theory._xp import log_sigmoid
 from t3theory.classifier import bayes_log_odds, excess_risk_of_log_odds
 from t3theory.envelope import worst_case
@@ -74,11 +75,15 @@ def logistic(counts: np.ndarray, dimension: int = 32, penalty: float = 1.0) -> n
     Args:
         counts: as from :func:`draw`.
         dimension: number of features.
-        penalty: weight of ‖w‖²/2 against the summed log-loss.
+        penalty: weight of ‖w‖²/2 against the summed log-loss, > 0.
+
+    Raises:
+        AssumptionError: names the argument, what it must be, and its value.
     """
+    penalty, dimension = positive("penalty", penalty), count("dimension", dimension, 1)
     atoms = counts.shape[1]
     if not counts.any(axis=1).all():
-        # One class only: the regression has no minimiser; add-one is the neutral answer.
+        # One class only: its minimiser would tell the penalty alone; add-one, by choice.
         return np.full(atoms, float(np.log(counts[0].sum() + 1.0) - np.log(counts[1].sum() + 1.0)))
     features = cosine_features(atoms, dimension)
     weights = np.zeros(dimension)

@@ -79,6 +79,10 @@ def _run(name: str, words: list[str]) -> int:
     command = COMMANDS[name]
     function = _load(name, command)
     parser = _parser(name, command, function)
+    given = [word.partition("=")[0] for word in words if word.startswith("--")]
+    for option in given:
+        if given.count(option) > 1:
+            raise InputError(f"{option}: expected once, with all its values after it")
     status = function(**vars(parser.parse_args(words)))
     return status if isinstance(status, int) else 0
 

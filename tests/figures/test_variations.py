@@ -124,3 +124,12 @@ def test_all_words_are_inside_the_canvas(study, width):
             box = text.get_window_extent()
             assert box.x0 >= -1, f"{text.get_text()!r} is cut off"
             assert box.x1 <= figure.bbox.width + 1, f"{text.get_text()!r} is cut off"
+
+
+def test_a_caption_of_curves_that_end_apart_tells_what_both_have():
+    found = [
+        r
+        for r in read_records(COMMITTED / "alphabets.jsonl")
+        if r["config"]["temperature"] < 4 or r["config"]["n"] > 1_000
+    ]
+    assert "at T = 3 " in FIGURES["alphabets"].OTHERS.caption(found)

@@ -12,6 +12,8 @@ from sims.large import exact_errors
 from sims.learners import random_of_risk
 from sims.measure import errors
 from t3theory._xp import log_sigmoid
+from t3theory.errors import forget_error, retain_error
+from t3theory.estimator import temper_then_tilt
 from t3theory.exceptions import AssumptionError
 from t3theory.mixture import Mixture
 
@@ -152,3 +154,25 @@ def test_workers_are_counted(workers):
     m = spike(10.0, 0.1, retain_atoms=2)
     with pytest.raises(AssumptionError, match=r"^workers must"):
         exact_errors(m, np.zeros(m.size), [1.0], workers)
+
+
+@pytest.mark.parametrize(
+    ("mixture", "log_f", "temperature"),
+    [
+        # (1−γ) P_r + γ P_f rounds to nothing where P_f does not
+        (Mixture([1.0, 0.0, 0.0], [0.0, 1.0, 5e-324], 0.1), [-0.1, -1.0, -2.0], 1.5),
+        # n P_f p_r overflows, a density underflows, f is no normal float
+        (Mixture([0.4, 0.3, 0.3], [0.2, 0.3, 0.5], 0.2, [1e-100, 1e240, 1.0]), [-0.1] * 3, 100.0),
+        (Mixture([0.5, 0.5], [0.5, 0.5], 0.1, [1e-100, 1e300]), [-0.1, -0.2], 10.0),
+        (spike(1e300, 0.1, retain_atoms=1), [-0.1] + [-715.0] * 4, 1.0),
+        # as good as nothing is left of the retain error
+        (Mixture([0.25] * 4, [0.25] * 4, 0.5), [-0.5] * 4, 4.0),
+    ],
+)  # fmt: skip
+def test_where_sums_of_floats_fail_the_estimator_answers(mixture, log_f, temperature):
+    log_f = np.array(log_f[: mixture.size])
+    [found] = exact_errors(mixture, log_f, [temperature])
+    log_q = temper_then_tilt(mixture.log_density, log_f, temperature, 1.0, mixture.log_reference)
+    # Two sums of a few terms of one sign, in another order.
+    assert found.retain_error == pytest.approx(float(retain_error(mixture, log_q)), rel=1e-11)
+    assert found.forget_error == pytest.approx(float(forget_error(mixture, log_q)), rel=1e-11)

@@ -195,3 +195,9 @@ def test_logistic_regression_is_that_of_scikit_learn(penalty):
         other.decision_function(features),
         rel=1e-6,  # its gradient ends at 1e-12 a draw
     )
+
+
+@pytest.mark.parametrize("penalty", [0.0, -1.0, np.nan, np.inf])
+def test_a_penalty_is_positive(penalty):
+    with pytest.raises(AssumptionError, match=r"^penalty must"):
+        logistic(np.array([[1, 2], [2, 1]]), 2, penalty)

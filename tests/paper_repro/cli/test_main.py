@@ -33,6 +33,7 @@ from paper_repro.cli import COMMANDS, main
         (["simulate", "necessity", "--set", "temperature=0"], "temperature"),
         (["simulate", "necessity", "--set", "colour=1"], "no field 'colour'"),
         (["simulate", "sample_complexity", "--set", "n=1e30"], "from 1 to 10^12"),
+        (["simulate", "necessity", "--set", "n=1", "--set=gamma=0.1"], "--set: expected once, with all its values"),
         (["simulate", "necessity", "--out", "/tmp"], "/tmp: expected a file"),
         (["claims", "/no/run"], "/no/run: expected the folder of a run"),
     ],
