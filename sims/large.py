@@ -88,13 +88,9 @@ def exact_errors(
     on_bayes, *forget = each.total(
         1 + len(inverse), lambda c: _second(c, mixture.gamma, plan, safe)
     )
-    terms = np.array(
-        [
-            on_model * (1 - np.array(inverse)),
-            *(np.full(len(inverse), x) for x in (on_bayes, -on_tilt, -math.log1p(-mixture.gamma))),
-            np.log(safe),
-        ]
-    )
+    excess = on_model * (1 - np.array(inverse))
+    parts = (excess, on_bayes, -on_tilt, -math.log1p(-mixture.gamma), np.log(safe))
+    terms = np.array(np.broadcast_arrays(*parts))
     retain = terms.sum(axis=0)
     # Not where a sum is undefined, nor where only the rounding of the terms is left of it.
     held = inside & np.isfinite(forget) & (retain > _ROUNDING * np.abs(terms).sum(axis=0))

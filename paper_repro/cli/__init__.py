@@ -79,10 +79,7 @@ def _run(name: str, words: list[str]) -> int:
     command = COMMANDS[name]
     function = _load(name, command)
     parser = _parser(name, command, function)
-    given = [word.partition("=")[0] for word in words if word.startswith("--")]
-    for option in given:
-        if given.count(option) > 1:
-            raise InputError(f"{option}: expected once, with all its values after it")
+    _check_lists(function, words)
     status = function(**vars(parser.parse_args(words)))
     return status if isinstance(status, int) else 0
 
@@ -130,6 +127,15 @@ def _parser(name: str, command: Command, function: Callable[..., Any]) -> Any:
             how["type"] = _reader(hint)
         parser.add_argument(option, **how)
     return parser
+
+
+def _check_lists(function: Callable[..., Any], words: Sequence[str]) -> None:
+    """Refuse a list given in two places, of which argparse would keep the last alone."""
+    given = [word.partition("=")[0] for word in words]
+    for key, hint in typing.get_type_hints(function).items():
+        option = f"--{key.replace('_', '-')}"
+        if _item_type(hint) is not None and given.count(option) > 1:
+            raise InputError(f"{option}: expected once, with all its values after it")
 
 
 class _Reader(NamedTuple):
