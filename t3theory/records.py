@@ -45,10 +45,7 @@ __all__ = [
     "write_records",
 ]
 
-PACKAGES = (
-    *("numpy", "scipy", "scikit-learn"),
-    *("torch", "transformers", "tokenizers", "matplotlib"),
-)
+PACKAGES = ("numpy", "scipy", "numba", "torch", "transformers", "tokenizers", "matplotlib")
 """Distributions whose versions a record states, when installed."""
 
 _FIELDS = {"kind": str, "config": dict, "values": dict, "provenance": dict}
