@@ -1,5 +1,6 @@
 """Llamas of known shapes with random weights: speed does not depend on what the weights say.
 
+"full" is the model of the experiment's largest scale (llm/configs/full.toml).
 "gpt2" has the sizes of the smallest GPT-2, 124 million parameters; its gated layers are two
 thirds as wide, so that they hold as many.
 """
@@ -21,6 +22,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 4,
         "num_attention_heads": 8,
         "num_key_value_heads": 8,
+    },
+    "full": {
+        "vocab_size": 8_000,
+        "hidden_size": 512,
+        "intermediate_size": 1_408,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 8,
+        "tie_word_embeddings": True,
     },
     "small": {
         "vocab_size": 50_000,

@@ -19,6 +19,7 @@ from llm.costs import seconds_a_step
 from llm.encoding import Encoded
 from llm.features import cache_features
 from llm.fit_head import HeadConfig, fit_head
+from paper_repro.pipeline.memory import PeakMemory
 from t3theory.records import Stopwatch, make_record, write_records
 
 BATCH = 32
@@ -52,6 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--retain", type=int, nargs="*", default=[3600, 400])
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--uncached-steps", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=32, help="rows of the caching pass")
     return parser.parse_args()
 
 
@@ -67,8 +69,10 @@ def main() -> None:
         parts = [rows_of(n, vocab_size, draw) for n in (count, args.forget)]
         # Half before and half after: what else the machine does falls on both.
         uncached = [uncached_seconds(base, parts, args.uncached_steps, draw)]
-        watch = Stopwatch()
-        features = [cache_features(base, part).to(base.device) for part in parts]
+        memory, watch = PeakMemory(), Stopwatch()
+        features = [
+            cache_features(base, part, batch_size=args.batch_size).to(base.device) for part in parts
+        ]
         caching = watch.seconds
         config = HeadConfig(steps=steps, batch_pairs=BATCH, stop_at_risk=None, evaluate_every=steps)
         fit_head(features[0], features[1], vocab_size, config)
@@ -80,13 +84,21 @@ def main() -> None:
             "caching_seconds": caching,
             "head_seconds": cached - caching,
             "uncached_seconds": whole,
-        }
+            "cached_tokens_per_second": sum(len(r.input_ids) for p in parts for r in p) / caching,
+        } | memory.bytes()
         about = {"shape": args.shape, "retain": count, "forget": args.forget, "epochs": args.epochs}
         about |= {"dtype": args.dtype, "device": args.device, "threads": torch.get_num_threads()}
+        about |= {"batch_size": args.batch_size}
         records.append(make_record("benchmark.train_head", about, 0, values))
         print(
             f"{count} retain rows: caching {caching:.1f} s, head {cached - caching:.1f} s; "
-            f"base at each step {whole:.0f} s: {values['ratio']:.1f} times"
+            f"base at each step {whole:.0f} s: {values['ratio']:.1f} times; caching "
+            f"{values['cached_tokens_per_second']:.0f} tokens/s"
+            + (
+                f", {gpu / 2**30:.1f} GiB of the GPU"
+                if (gpu := values.get("peak_gpu_bytes"))
+                else ""
+            )
         )
     if args.out:
         write_records(args.out, records)

@@ -18,6 +18,7 @@ both kinds: every question names its author.) All sums over the vocabulary are e
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,8 @@ def _measure(
 ) -> Terms:
     found: dict[str, list[np.ndarray]] = {method: [] for method in decoders}
     both = (answer_states(m, rows, batch_size) for m in (model, target))
-    for ours, theirs in zip(*both, strict=True):
+    some = (zip(*(s.blocks() for s in states), strict=True) for states in zip(*both, strict=True))
+    for ours, theirs in itertools.chain.from_iterable(some):
         log_r = torch.log_softmax(theirs.logits.to(torch.float32), dim=-1)
         for method, (head, decoding) in decoders.items():
             with torch.inference_mode():

@@ -75,8 +75,8 @@ def pair_means(
     >>> pair_means(torch.tensor([1.0, 3.0, 5.0]), torch.tensor([0, 2, 3])).tolist()
     [2.0, 5.0]
     """
-    lengths = offsets[1:] - offsets[:-1]
-    owner = torch.repeat_interleave(torch.arange(len(lengths), device=losses.device), lengths)
+    lengths = (offsets[1:] - offsets[:-1]).to(losses.device)
+    owner = torch.repeat_interleave(lengths)
     total = torch.zeros(len(lengths), dtype=torch.float64, device=losses.device)
     return total.index_add(0, owner, losses.to(torch.float64)) / lengths
 

@@ -22,14 +22,14 @@ from torch import Tensor
 
 from llm import processes
 from llm.bases import base_fingerprint, decoder_of
-from llm.encoding import Encoded, collate, length_sorted_batches
+from llm.encoding import IGNORED, Encoded, collate, length_sorted_batches
 from llm.head import running_mean
 from llm.hidden import final_hidden
 from llm.model import T3ForCausalLM
 from t3theory.exceptions import InputError
 from t3theory.records import atomic_path, config_hash, write_json
 
-__all__ = ["Features", "cache_features", "pooled_answers"]
+__all__ = ["Features", "batch_means", "cache_features", "pooled_answers"]
 
 FORMAT = 1
 """Changes whenever the numbers or the layout of a cache do."""
@@ -43,7 +43,8 @@ class Features:
         shards: pooled states, each (tokens, hidden) float32; memory-mapped where they come
             from a file.
         targets: the token that each state predicts, (all tokens,).
-        offsets: pair i owns tokens offsets[i] to offsets[i+1].
+        offsets: pair i owns tokens offsets[i] to offsets[i+1]; always in the processor's memory,
+            where batches are drawn.
     """
 
     shards: tuple[Float[Tensor, "tokens hidden"], ...]
@@ -59,12 +60,12 @@ class Features:
         return self.shards[0].shape[1]
 
     def tokens_of(self, pairs: Int[Tensor, " n"]) -> Int[Tensor, " m"]:
-        """Indices of all answer tokens of these pairs, in their order."""
+        """Indices of all answer tokens of these pairs, in their order, where the targets are."""
         pairs = pairs.to(self.offsets.device)
         start, length = self.offsets[pairs], self.offsets[pairs + 1] - self.offsets[pairs]
         before = torch.cumsum(length, 0) - length
         shift = torch.repeat_interleave(start - before, length)
-        return torch.arange(len(shift), device=shift.device) + shift
+        return (torch.arange(len(shift)) + shift).to(self.targets.device)
 
     def pooled(self, tokens: Int[Tensor, " m"]) -> Float[Tensor, "m hidden"]:
         """The pooled states of these tokens, read from one shard after another."""
@@ -80,7 +81,7 @@ class Features:
 
     def select(self, pairs: Int[Tensor, " n"] | Sequence[int]) -> Features:
         """The features of some of the pairs, copied into memory."""
-        pairs = torch.as_tensor(pairs, dtype=torch.long, device=self.offsets.device)
+        pairs = torch.as_tensor(pairs, dtype=torch.long).to(self.offsets.device)
         tokens = self.tokens_of(pairs)
         lengths = self.offsets[pairs + 1] - self.offsets[pairs]
         offsets = torch.cat([lengths.new_zeros(1), torch.cumsum(lengths, 0)])
@@ -89,7 +90,7 @@ class Features:
     def to(self, device: torch.device | str) -> Features:
         """The same on another device; on the same one shards stay memory-mapped."""
         shards = tuple(shard.to(device) for shard in self.shards)
-        return Features(shards, self.targets.to(device), self.offsets.to(device))
+        return Features(shards, self.targets.to(device), self.offsets)
 
 
 def _width(base: Any) -> int:
@@ -113,7 +114,8 @@ def pooled_answers(
     ends = np.cumsum([len(row.input_ids) - row.prompt_length for row in rows])
     # Filled in place: a shard and the states of one batch are all that is in memory.
     out = torch.empty(int(ends[-1]), _width(base))
-    mine = (_pooled_batch(base, rows, i) for i in (processes.share(batches) if shared else batches))
+    ours = processes.share(batches) if shared else batches
+    mine = (_by_row(base, [rows[i] for i in index]) for index in ours)
     parts = processes.merge(list(mine)) if shared and processes.count() > 1 else mine
     for index, states in zip(batches, parts, strict=True):
         for i, state in zip(index, states, strict=True):
@@ -121,23 +123,32 @@ def pooled_answers(
     return out
 
 
-def _pooled_batch(
-    base: Any, rows: Sequence[Encoded], index: Sequence[int]
-) -> list[Float[Tensor, "answer hidden"]]:
-    batch = collate([rows[i] for i in index], pad_id=0).to(base.device)
+def _by_row(base: Any, rows: Sequence[Encoded]) -> list[Float[Tensor, "answer hidden"]]:
+    lengths = [len(row.input_ids) - row.prompt_length for row in rows]
+    return list(batch_means(base, rows).cpu().split(lengths))
+
+
+@torch.inference_mode()
+def batch_means(base: Any, rows: Sequence[Encoded]) -> Float[Tensor, "answers hidden"]:
+    """Pooled states of one batch, row after row, float32, where the base computes them.
+
+    Raises:
+        InputError: a state is not finite.
+    """
+    batch = collate(rows, pad_id=0).to(base.device)
     with final_hidden(base) as found:
         decoder_of(base)(
             input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
         )
     hidden = found[-1]
-    pooled = running_mean(hidden, batch.attention_mask.to(hidden.device)).cpu()
-    if not pooled.isfinite().all():
+    row, place = (batch.labels[:, 1:] != IGNORED).to(hidden.device).nonzero(as_tuple=True)
+    means = running_mean(hidden, batch.attention_mask.to(hidden.device))[row, place]
+    if not means.isfinite().all():
         raise InputError(
             f"model {base.config.name_or_path or type(base).__name__}: its hidden states in "
             f"{hidden.dtype} are not finite; expected sound weights, or another precision"
         )
-    ends = [(rows[i].prompt_length - 1, len(rows[i].input_ids) - 1) for i in index]
-    return [state[start:end] for state, (start, end) in zip(pooled, ends, strict=True)]
+    return means
 
 
 def _check_rows(rows: Sequence[Encoded]) -> None:

@@ -221,7 +221,10 @@ def _training(
     """One step of AdamW each time it is asked, on the next pairs of both classes."""
     orders = [_Order(len(features), config.batch_pairs, generator) for features in both]
     optimiser = torch.optim.AdamW(
-        head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        head.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=head.down.weight.is_cuda,  # elsewhere its threads wait for each other
     )
     for step in itertools.count(1):
         for group in optimiser.param_groups:

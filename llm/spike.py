@@ -61,16 +61,19 @@ def forget_contexts(
     batch_size: int,
 ) -> Contexts:
     """What both models and the head say at `CONTEXTS` answer positions of the forget pairs."""
+    total = sum(len(row.input_ids) - row.prompt_length for row in rows)
+    wanted = np.unique(np.linspace(0, total - 1, min(total, CONTEXTS)).astype(int))
     found: list[list[np.ndarray]] = [[], [], []]
-    both = (answer_states(m, rows, batch_size) for m in (model, target))
+    both, passed = (answer_states(m, rows, batch_size) for m in (model, target)), 0
     for ours, theirs in zip(*both, strict=True):
+        here = wanted[(wanted >= passed) & (wanted < passed + len(ours.targets))] - passed
+        passed += len(ours.targets)
+        chosen = torch.from_numpy(here).to(ours.logits.device)
         with torch.inference_mode():
-            parts = (theirs.logits, ours.logits, head(ours.pooled))
-            for part, kept in zip(parts, found, strict=True):
-                kept.append(part.cpu().double().numpy())
-    total = sum(len(part) for part in found[0])
-    chosen = np.unique(np.linspace(0, total - 1, min(total, CONTEXTS)).astype(int))
-    log_r, log_full, odds = (np.concatenate(parts)[chosen] for parts in found)
+            parts = (theirs.logits[chosen], ours.logits[chosen], head(ours.pooled[chosen]))
+        for part, kept in zip(parts, found, strict=True):
+            kept.append(part.cpu().double().numpy())
+    log_r, log_full, odds = map(np.concatenate, found)
     return Contexts(_normalised(log_r), _normalised(log_full), odds)
 
 

@@ -86,9 +86,9 @@ def t3_config(config: ExperimentConfig, setting: Mapping[str, Any], data: TofuDa
 def head_features(
     model: PreTrainedModel, tokenizer: Any, data: TofuData, batch_size: int
 ) -> tuple[Features, Features]:
-    """Pooled states of the retain and of the forget answers, from one pass."""
+    """Pooled states of the retain and of the forget answers, from one pass, where the model is."""
     retain, forget = encode_rows(tokenizer, data.retain), encode_rows(tokenizer, data.forget)
-    both = cache_features(model, retain + forget, batch_size=batch_size)
+    both = cache_features(model, retain + forget, batch_size=batch_size).to(model.device)
     return both.select(range(len(retain))), both.select(range(len(retain), len(both)))
 
 
