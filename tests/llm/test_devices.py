@@ -33,7 +33,11 @@ from llm.tilt import tilt
 from llm.unlearn import UnlearnConfig, save_unlearned, unlearn
 from t3theory.records import make_record, read_records, write_records
 
-pytestmark = pytest.mark.parametrize("device", DEVICES)
+pytestmark = [
+    pytest.mark.parametrize("device", DEVICES),
+    # Threads that take gradients find their GPU themselves, and say so once.
+    pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS"),
+]
 
 # Float32 through two layers and a softmax of 60, summed in another order on another device:
 # 1e-5 between batches of two shapes on one CPU, and ten times that with log f of f near 0.
