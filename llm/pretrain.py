@@ -81,8 +81,9 @@ def build_model(settings: BaseSettings, tokenizer: Any, seed: int) -> LlamaForCa
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    # Weights are drawn on the CPU: no GPU's generator is seeded, nor kept (torch warns at several).
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         return LlamaForCausalLM(config)
 
 

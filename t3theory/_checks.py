@@ -72,7 +72,7 @@ def count(name: str, value: Any, least: int) -> int:
 
 def classifier_values(name: str, f: Array, like: Array) -> Array:
     """f in [0, 1], of the shape of `like`: one that broadcasts would be another classifier."""
-    f = as_float_array(f, namespace(like, f))
+    f = as_float_array(f, namespace(like, f), like)
     if f.shape != like.shape:
         raise AssumptionError(name, f"must have shape {tuple(like.shape)}", tuple(f.shape))
     require((f >= 0) & (f <= 1), name, "must lie in [0, 1]", f)

@@ -22,6 +22,7 @@ __all__ = [
     "Array",
     "as_float_array",
     "as_numpy",
+    "first_array",
     "first_violation",
     "log",
     "log1mexp",
@@ -48,17 +49,27 @@ def namespace(*arrays: Array) -> Any:
     return array_api_compat.array_namespace(*found)
 
 
-def as_float_array(x: Array, xp: Any | None = None) -> Array:
-    """`x` as a floating array of at least single precision; lists become NumPy float64."""
+def as_float_array(x: Array, xp: Any | None = None, like: Array | None = None) -> Array:
+    """`x` as a floating array of at least single precision; lists become NumPy float64.
+
+    Args:
+        xp: the namespace it is to be of. like: an array of it, on whose device lists go.
+    """
     if not array_api_compat.is_array_api_obj(x):
         x = np.asarray(x, dtype=np.float64)
     xp = namespace(x) if xp is None else xp
     if namespace(x) is not xp:  # a tensor that needs gradients is not to be copied
-        x = xp.asarray(x)
+        like = first_array(like)
+        x = xp.asarray(x, device=None if like is None else array_api_compat.device(like))
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.astype(x, xp.float64)
     # Half precision has too few digits for sums over an alphabet.
     return xp.astype(x, xp.float32) if xp.finfo(x.dtype).bits < 32 else x
+
+
+def first_array(*values: Any) -> Array | None:
+    """The first of the arguments that is an array; None if none is."""
+    return next((a for a in values if array_api_compat.is_array_api_obj(a)), None)
 
 
 def as_numpy(x: Array) -> Any:

@@ -63,7 +63,7 @@ def log_odds_of(f: Array, xp: Any | None = None) -> Array:
 def excess_risk_of_log_odds(mixture: Mixture, log_odds: Array) -> Array:
     """δ(f) = Σ_z P(z) kl(f*(z)‖f(z)) of a classifier given by its log-odds, in nats."""
     xp = namespace(mixture.retain, log_odds)
-    log_odds = as_float_array(log_odds, xp)
+    log_odds = as_float_array(log_odds, xp, mixture.retain)
     if log_odds.shape != mixture.retain.shape:
         raise AssumptionError("f", f"must have shape {mixture.retain.shape}", log_odds.shape)
     return xp.sum(xlogy(mixture.probabilities, bernoulli_kl(bayes_log_odds(mixture), log_odds)))
@@ -76,7 +76,9 @@ def excess_risk(mixture: Mixture, f: Array) -> Array:
     >>> float(excess_risk(m, [1.0, 0.5])).__round__(6)
     0.042475
     """
-    return excess_risk_of_log_odds(mixture, log_odds_of(f, namespace(mixture.retain, f)))
+    return excess_risk_of_log_odds(
+        mixture, log_odds_of(as_float_array(f, namespace(mixture.retain, f), mixture.retain))
+    )
 
 
 def overlap(mixture: Mixture) -> Array:

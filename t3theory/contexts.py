@@ -38,7 +38,8 @@ class ContextMixture:
 
     def __post_init__(self) -> None:
         xp = namespace(self.retain, self.forget)
-        retain, forget = as_float_array(self.retain, xp), as_float_array(self.forget, xp)
+        retain = as_float_array(self.retain, xp, self.forget)
+        forget = as_float_array(self.forget, xp, self.retain)
         for name, value in (("retain", retain), ("forget", forget)):
             if value.ndim != 2 or value.shape != retain.shape:
                 raise AssumptionError(name, "must have shape (contexts, outcomes)", value.shape)
@@ -148,14 +149,14 @@ class ContextMixture:
 
     def _of_contexts(self, name: str, values: Array) -> Array:
         """One number a context: shapes that broadcast would mean something else."""
-        values = as_float_array(values, namespace(self.retain, values))
+        values = as_float_array(values, namespace(self.retain, values), self.retain)
         if values.shape != self.retain.shape[:1]:
             wanted = f"must be one number or have shape {tuple(self.retain.shape[:1])}"
             raise AssumptionError(name, wanted, tuple(values.shape))
         return values
 
     def _log_conditional(self, log_q: Array) -> Array:
-        log_q = as_float_array(log_q, namespace(self.retain, log_q))
+        log_q = as_float_array(log_q, namespace(self.retain, log_q), self.retain)
         if log_q.shape != self.retain.shape:
             wanted = f"must have shape {tuple(self.retain.shape)}"
             raise AssumptionError("log_q", wanted, tuple(log_q.shape))

@@ -39,7 +39,7 @@ def forget_error(mixture: Mixture, log_q: Array) -> Array:
 
 def _log_density(mixture: Mixture, log_q: Array) -> Array:
     """`log_q` as floats, of the mixture's shape: a shape that broadcasts would be another law."""
-    log_q = as_float_array(log_q, namespace(mixture.retain, log_q))
+    log_q = as_float_array(log_q, namespace(mixture.retain, log_q), mixture.retain)
     if log_q.shape != mixture.retain.shape:
         raise AssumptionError("log_q", f"must have shape {mixture.retain.shape}", log_q.shape)
     return log_q

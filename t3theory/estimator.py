@@ -53,7 +53,7 @@ def tilted_score(
     if on_host(temperature) and on_host(guidance_scale):
         _check_settings(temperature, guidance_scale)
     xp = namespace(log_p, log_f)
-    log_p, log_f = as_float_array(log_p, xp), as_float_array(log_f, xp)
+    log_p, log_f = as_float_array(log_p, xp, log_f), as_float_array(log_f, xp, log_p)
     if overwrite:
         log_p /= temperature
     base = log_p if overwrite else log_p / temperature
@@ -97,7 +97,7 @@ def temper_then_tilt(
     _check_settings(temperature, guidance_scale)
     score = tilted_score(log_p, log_f, temperature, guidance_scale)
     xp = namespace(score)
-    weighted = score if log_reference is None else score + as_float_array(log_reference, xp)
+    weighted = score if log_reference is None else score + as_float_array(log_reference, xp, score)
     log_normaliser = logsumexp(weighted, axis=axis, keepdims=True)
     require(log_normaliser > -xp.inf, "log_f", "must leave some mass where p > 0", log_normaliser)
     return score - log_normaliser

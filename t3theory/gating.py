@@ -65,7 +65,8 @@ def retain_bias_bound(temperature: Array, outcomes: int, forget_share: Array) ->
         temperature, forget_share: T(c) ≥ 1 and γ_c in [0, 1], shape (contexts,).
     """
     xp = namespace(temperature, forget_share)
-    temperature, forget_share = as_float_array(temperature, xp), as_float_array(forget_share, xp)
+    temperature = as_float_array(temperature, xp, forget_share)
+    forget_share = as_float_array(forget_share, xp, temperature)
     ok = (temperature >= 1) & xp.isfinite(temperature)
     require(ok, "temperature", "must be ≥ 1 and finite", temperature)
     ok = (forget_share >= 0) & (forget_share <= 1)

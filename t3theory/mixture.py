@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from t3theory._xp import Array, as_float_array, log, logaddexp, namespace, plain, require
+from t3theory._xp import (
+    Array,
+    as_float_array,
+    first_array,
+    log,
+    logaddexp,
+    namespace,
+    plain,
+    require,
+)
 from t3theory.exceptions import AssumptionError
 
 __all__ = ["Mixture"]
@@ -50,8 +59,9 @@ class Mixture:
         if not 0 < gamma < 1:
             raise AssumptionError("gamma", "must lie in (0, 1)", gamma)
         object.__setattr__(self, "gamma", gamma)
-        retain = _probabilities("retain", self.retain, xp)
-        forget = _probabilities("forget", self.forget, xp)
+        like = first_array(self.retain, self.forget, self.reference)
+        retain = _probabilities("retain", self.retain, xp, like)
+        forget = _probabilities("forget", self.forget, xp, like)
         if retain.shape != forget.shape:
             raise AssumptionError(
                 "forget", f"must have retain's shape {retain.shape}", forget.shape
@@ -59,7 +69,7 @@ class Mixture:
         if self.reference is None:
             reference = xp.ones_like(retain)
         else:
-            reference = as_float_array(self.reference, xp)
+            reference = as_float_array(self.reference, xp, like)
             if reference.shape != retain.shape:
                 raise AssumptionError(
                     "reference", f"must have retain's shape {retain.shape}", reference.shape
@@ -140,8 +150,8 @@ class Mixture:
         return namespace(self.retain)
 
 
-def _probabilities(name: str, values: Array, xp: Any) -> Array:
-    p = as_float_array(values, xp)
+def _probabilities(name: str, values: Array, xp: Any, like: Array | None) -> Array:
+    p = as_float_array(values, xp, like)
     if p.ndim != 1 or p.shape[0] == 0:
         raise AssumptionError(name, "must be a vector of at least one probability", p.shape)
     require(xp.isfinite(p) & (p >= 0), name, "must be finite and ≥ 0", p)

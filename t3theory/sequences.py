@@ -29,7 +29,7 @@ def positions(retain: Array, forget: Array, gamma: float) -> tuple[ContextMixtur
         L mixtures; the t-th has V^t contexts, prefixes in row-major order.
     """
     xp = namespace(retain, forget)
-    retain, forget = as_float_array(retain, xp), as_float_array(forget, xp)
+    retain, forget = as_float_array(retain, xp, forget), as_float_array(forget, xp, retain)
     if retain.ndim == 0 or retain.shape != forget.shape:
         raise AssumptionError("forget", f"must have retain's shape {retain.shape}", forget.shape)
     found = []
@@ -134,7 +134,7 @@ def risk_retain_bound(
     0.0
     """
     xp = namespace(mixture.retain)
-    heat = as_float_array(temperature, xp)
+    heat = as_float_array(temperature, xp, mixture.retain)
     require((heat >= 1) & xp.isfinite(heat), "temperature", "must be ≥ 1 and finite", heat)
     if heat.shape not in ((), mixture.retain.shape[:1]):
         wanted = f"must be one number or have shape {tuple(mixture.retain.shape[:1])}"

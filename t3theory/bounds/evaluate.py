@@ -42,7 +42,7 @@ def evaluate(
     guidance_scale = _number(guidance_scale, "guidance_scale", positive=False)
     if guidance_scale == 0:
         return ()
-    f = as_float_array(f, namespace(mixture.retain, f))
+    f = as_float_array(f, namespace(mixture.retain, f), mixture.retain)
     log_odds = log_odds_of(f)
     # straight from f, as the estimate has it: the way through log-odds rounds once more
     log_f = guidance_scale * log(f)

@@ -117,7 +117,7 @@ def law_of_answer(model: Any, tokenizer: Any, question: str, answer: str) -> tup
     """(log-law at each token of the answer, the tokens), float64, of a pair that stands alone."""
     ids, start = encode_pair(tokenizer, question, answer)
     with torch.no_grad():
-        logits = model(torch.tensor([ids])).logits[0, start - 1 : -1]
+        logits = model(torch.tensor([ids], device=model.device)).logits[0, start - 1 : -1].cpu()
     return logits.double().log_softmax(-1), torch.tensor(ids[start:])
 
 

@@ -41,7 +41,7 @@ def test_the_peak_is_since_it_was_made():
 
 def test_where_the_count_cannot_be_reset_there_is_no_number(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "_SELF", tmp_path / "nothing")
-    assert PeakMemory().bytes() == {}
+    assert "peak_bytes" not in PeakMemory().bytes()
 
 
 def test_a_gpu_tells_its_own(monkeypatch):
