@@ -67,6 +67,7 @@ def main() -> None:
     for count in args.retain:
         draw = random.Random(0)
         parts = [rows_of(n, vocab_size, draw) for n in (count, args.forget)]
+        uncached_seconds(base, parts, 1, draw)  # warm-up
         # Half before and half after: what else the machine does falls on both.
         uncached = [uncached_seconds(base, parts, args.uncached_steps, draw)]
         memory, watch = PeakMemory(), Stopwatch()

@@ -37,6 +37,8 @@ def prefix_sums(
 ) -> tuple[Float[Tensor, "batch length rank"], Float[Tensor, "batch length 1"]]:
     """Sum of the unmasked latents up to each position, and their number."""
     weight = mask.to(torch.float32).unsqueeze(-1)
+    if latent.shape[1] == 1:  # one new token: its sum is itself
+        return latent * weight, weight
     return torch.cumsum(latent * weight, dim=1), torch.cumsum(weight, dim=1)
 
 
@@ -62,12 +64,12 @@ class PooledLayer(_Follower, DynamicLayer):
         self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
     ) -> Float[Tensor, "batch length rank"]:
         """Take in new positions; return the mean up to each of them."""
-        total, count = prefix_sums(latent, mask)
+        total, count = (sums.unsqueeze(1) for sums in prefix_sums(latent, mask))
         if self.keys is not None and self.values is not None and self.get_seq_length() > 0:
-            total = total + self.keys[:, 0, -1:]
-            count = count + self.values[:, 0, -1:]
-        self.update(total.unsqueeze(1), count.unsqueeze(1))
-        return total / count.clamp(min=1)
+            total = total + self.keys[:, :, -1:]
+            count = count + self.values[:, :, -1:]
+        self.update(total, count)
+        return (total / count.clamp(min=1)).squeeze(1)
 
 
 class StaticPooledLayer(_Follower, StaticLayer):

@@ -67,11 +67,14 @@ class Features:
         shift = torch.repeat_interleave(start - before, length)
         return (torch.arange(len(shift)) + shift).to(self.targets.device)
 
-    def pooled(self, tokens: Int[Tensor, " m"]) -> Float[Tensor, "m hidden"]:
-        """The pooled states of these tokens, read from one shard after another."""
+    def pooled(
+        self, tokens: Int[Tensor, " m"], out: Float[Tensor, "m hidden"] | None = None
+    ) -> Float[Tensor, "m hidden"]:
+        """The pooled states of these tokens, read from one shard after another; written to `out`."""
+        if out is None:
+            out = torch.empty((len(tokens), self.hidden_size), device=self.shards[0].device)
         if len(self.shards) == 1:
-            return self.shards[0].index_select(0, tokens)
-        out = torch.empty((len(tokens), self.hidden_size), device=self.shards[0].device)
+            return torch.index_select(self.shards[0], 0, tokens, out=out)
         first = 0
         for shard in self.shards:
             here = ((tokens >= first) & (tokens < first + len(shard))).nonzero()[:, 0]

@@ -196,7 +196,10 @@ def pretrain(
         InputError: the checkpoint is damaged.
     """
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        model.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=model.device.type == "cuda",
     )
     done = 0 if checkpoint is None else load_checkpoint(checkpoint, model, optimizer, key)
     per_epoch = math.ceil(len(rows) / settings.batch_size)

@@ -84,7 +84,10 @@ def train_baseline(
     for parameter in objective.trained:
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(
-        objective.trained, lr=learning_rate, weight_decay=settings.weight_decay
+        objective.trained,
+        lr=learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=model.device.type == "cuda",
     )
     per_epoch = -(-len(forget) // settings.batch_size)
     for epoch in range(epochs):

@@ -28,7 +28,7 @@ def test_every_scale_reads_and_is_json(scale):
         ("epochs = 30\n", "", r"\[base\]: no epochs"),
         ("tuning_seed = 100", "tuning_seed = 1", r"tuning_seed 1 is also one of the reported"),
         ("[data]", "[data", r"expected TOML"),
-        ("stops = [0.15, ", "stops = [", r"as many candidates for every method, got .*'tilt': 15"),
+        ("stops = [0.1, ", "stops = [", r"as many candidates for every method, got .*'tilt': 8"),
         ("[data]", 'methods = ["t4"]\n[data]', r"unknown method 't4', expected some of guidance"),
         ("tuning_seed = 100", 'tuning_seed = "q"', r"tuning_seed has 'q', expected int"),
         ("tuning_seed = 100", "tuning_seed = [1]", r"tuning_seed is \[1\], expected one int"),

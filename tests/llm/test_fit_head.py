@@ -11,7 +11,7 @@ from tiny_features import separable
 
 from llm.encoding import Encoded
 from llm.features import cache_features
-from llm.fit_head import HeadConfig, class_losses, fit_head, head_loss
+from llm.fit_head import HeadConfig, class_losses, fit_head, head_loss, set_gradients
 from llm.head import LowRankHead
 from t3theory.exceptions import AssumptionError, InputError
 
@@ -53,6 +53,29 @@ def test_balanced_loss_gives_each_class_half():
     retain, forget = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.3])
     parts = [head_loss(retain, torch.tensor([-100.0])), head_loss(torch.tensor([100.0]), forget)]
     torch.testing.assert_close(head_loss(retain, forget), sum(parts))
+
+
+@pytest.mark.parametrize("weighting", ["balanced", "token"])
+def test_the_gradients_of_a_step_are_those_of_the_loss(weighting):
+    """Where the head is sure as well: log-odds of 50 leave a slope of e^-50."""
+    head = sharp_head()
+    generator = torch.Generator().manual_seed(1)
+    pooled = torch.randn(9, HIDDEN, generator=generator)
+    pooled[2] *= 50 / head.at(pooled[2:3], torch.tensor([7])).item()
+    targets = torch.tensor([3, 3, 7, 8, 9, 3, 9, 11, 11])
+    odds = head.at(pooled, targets)
+    wanted = torch.autograd.grad(head_loss(odds[:5], odds[5:], weighting), list(head.parameters()))
+    for _ in range(2):  # the second does not add to the first
+        set_gradients(head, pooled, targets, 5, weighting)
+        for parameter, gradient in zip(head.parameters(), wanted, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
+    set_gradients(head, pooled[2:4], targets[2:4], 1, weighting)
+    alone = head.at(pooled[2:3], targets[2:3])
+    slope = torch.autograd.grad(
+        head_loss(alone, head.at(pooled[3:4], targets[3:4]), weighting), list(head.parameters())
+    )
+    torch.testing.assert_close(head.up.weight.grad[7], slope[1][7], rtol=1e-4, atol=0)
+    assert head.up.weight.grad[7].abs().max() > 0
 
 
 def test_training_stops_at_the_first_evaluation_below_the_risk():

@@ -231,7 +231,7 @@ def test_gradients_are_clipped_to_one_and_the_rate_rises_over_the_first_epoch(
     steps = []
 
     class Descent(torch.optim.SGD):
-        def __init__(self, parameters, lr, weight_decay):
+        def __init__(self, parameters, lr, weight_decay, fused):
             super().__init__(parameters, lr=lr)
 
         def step(self):
