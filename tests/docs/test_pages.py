@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import json
+import math
 import re
 import runpy
 import subprocess
@@ -123,79 +124,143 @@ def test_commands_and_options_exist():
         assert checked(f"`{verdict.command}`")
 
 
-def test_numbers_in_the_text_are_the_records():
-    """Of the README and docs/results.md, those that the verdicts rest on."""
-    records = read_results(ROOT / "paper_repro" / "results" / "small-tofu.jsonl")
-    claims = {v.name: v.evidence for v in judge_all(records)}
-    readme, results = (
-        " ".join((ROOT / page).read_text(encoding="utf-8").split())
-        for page in ("README.md", "docs/results.md")
-    )
-    found = re.search(r": (\S+) \[(\S+), (\S+)\]", claims["t3-beats-guidance"])
-    gain, low, high = map(float, found.groups())
-    assert f"T3 above guidance by {gain:.1f} [{low:.2g}, {high:.2g}]" in readme
+def told(page, start="", end=None):
+    """A part of a page as one line, for texts that are broken anywhere."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    first = text.index(start)
+    return " ".join(text[first : None if end is None else text.index(end, first)].split())
 
-    def of(method, value, kind="llm.evaluation", **config):
-        return [r["values"][value] for r in records if r["kind"] == kind
+
+class Run:
+    """A committed run of the language models, asked for means over its seeds."""
+
+    def __init__(self, name):
+        self.records = read_results(ROOT / "paper_repro" / "results" / f"{name}.jsonl")
+        self.claims = {v.name: v.evidence for v in judge_all(self.records)}
+        self.baselines = [m for m in BASELINES if self.of(m, QUALITY)]
+
+    def of(self, method, value, kind="llm.evaluation", **config):
+        return [r["values"][value] for r in self.records if r["kind"] == kind
                 and r["config"]["method"] == method and config.items() <= r["config"].items()]  # fmt: skip
 
-    kept = fmean(of("t3-soft", "model_utility")) / fmean(of("full", "model_utility"))
-    assert f"at {kept:.0%} of the full model's utility".replace("%", " %") in readme
-    best = max(x for m in BASELINES for x in of(m, "forget_quality_log10_p"))
-    assert best < -6, "no trained baseline is above 10⁻⁶ on any seed"
-    blind = {m: fmean(of(m, "forget_quality_log10_p", "llm.blind"))
-             for m in ("t3-gated", "t3-soft", "t3", "guidance", *BASELINES)}  # fmt: skip
-    assert f"{blind['t3-gated']:.1f} {blind['t3-soft']:.1f}" == "-0.5 -0.5"
-    third, uld, guidance = (f"−{-blind[m]:.1f}" for m in ("t3", "uld", "guidance"))
-    assert f"uniform T3 {third}, ULD {uld}, guidance {guidance}" in readme
-    assert max(BASELINES, key=blind.__getitem__) == "uld"
-    shown = {m: fmean(of(m, "forget_probability", "llm.robustness", attack="relearn"))
-             for m in BASELINES if m != "uld"}  # fmt: skip
-    least, most = min(shown.values()), max(shown.values())
-    assert (shown["npo"], shown["undial"]) == (least, most)
-    assert f"between {least:.2f} (NPO) and {most:.2f} (UNDIAL)" in results
-    t3, full, retain = (fmean(of(m, "fluency_loss", "llm.robustness", attack="fluency"))
-                        for m in ("t3", "full", "retain"))  # fmt: skip
-    assert (
-        f"cost the retain model {t3:.1f} nats a token: less than the full model's ({full:.1f})"
-        in results
-    )
-    assert f"far more than its own ({retain:.1f})" in results
+    def mean(self, *what, **config):
+        return fmean(self.of(*what, **config))
 
-
-def test_the_four_questions_are_answered_by_the_records():
-    records = read_results(ROOT / "paper_repro" / "results" / "small-tofu.jsonl")
-    claims = {v.name: v.evidence for v in judge_all(records)}
-    text = prose(ROOT / "docs" / "results.md")
-    told = " ".join(text[text.index("## Four") : text.index("## What was chosen")].split())
-    values = {
-        (r["config"]["method"], r["seed"]): r["values"]
-        for r in records
-        if r["kind"] == "llm.evaluation"
-    }
-    seeds = sorted(seed for method, seed in values if method == "full")
-
-    def above(method, other, value, digits):
+    def above(self, method, other, value, digits):
+        values = {
+            (r["config"]["method"], r["seed"]): r["values"]
+            for r in self.records
+            if r["kind"] == "llm.evaluation"
+        }
+        seeds = sorted(seed for name, seed in values if name == "full")
         return difference(
             [values[method, s][value] - values[other, s][value] for s in seeds], digits
         )
 
-    quality, utility = "forget_quality_log10_p", "model_utility"
-    best = max(BASELINES, key=lambda m: fmean(values[m, s][quality] for s in seeds))
+    def best(self):
+        return max(self.baselines, key=lambda m: self.mean(m, QUALITY))
+
+
+QUALITY, UTILITY = "forget_quality_log10_p", "model_utility"
+TILTED = ("t3", "t3-prior", "t3-gated", "t3-soft")
+
+
+def test_numbers_of_all_of_tofu_are_the_records():
+    run, readme = Run("full-tofu"), told("README.md", "## What it shows", "## The theory")
+    passing = {m: sum(x > math.log10(0.05) for x in run.of(m, QUALITY))
+               for m in ("guidance", "tempering", *TILTED, *run.baselines)}  # fmt: skip
+    assert {passing[m] for m in TILTED} == {3, 4}, "three or four seeds of five"
+    assert not any(n for m, n in passing.items() if m not in TILTED)
+    assert all(run.mean(m, QUALITY) > math.log10(0.05) for m in TILTED)
+    assert run.best() == "uld"
+    assert f"guidance by {run.above('t3', 'guidance', QUALITY, 1)} orders" in readme
+    assert f"baseline, by {run.above('t3', 'uld', QUALITY, 1)}. It keeps" in readme
+    kept = {m: f"{run.mean(m, UTILITY) / run.mean('full', UTILITY):.0%}" for m in TILTED}
+    assert (kept["t3"], kept["t3-gated"], kept["t3-soft"]) == ("96%", "99%", "99%")
+    blind = {m: f"−{-run.mean(m, QUALITY, 'llm.blind'):.1f}" for m in (*TILTED, "guidance")}
+    assert f"same setting ({blind['t3']})" in readme
+    assert f"too hot ({blind['t3-gated']} and {blind['t3-soft']})" in readme
+    assert f"too strong ({blind['guidance']})" in readme
+    assert set(BASELINES) - set(run.baselines) == {"gradascent", "graddiff", "undial"}
+
+
+def test_numbers_of_the_subset_are_the_records():
+    run, results = Run("small-tofu"), told("docs/results.md")
+    assert f"T3 above guidance by {run.above('t3', 'guidance', QUALITY, 1)}" in results
+    kept = run.mean("t3-soft", UTILITY) / run.mean("full", UTILITY)
+    assert f"at {kept:.0%} of the full model's utility".replace("%", " %") in results
+    best = max(x for m in BASELINES for x in run.of(m, QUALITY))
+    assert best < -6, "no trained baseline is above 10⁻⁶ on any seed"
+    assert "no trained baseline is above 10⁻⁶ on any seed" in told("README.md")
+    blind = {m: run.mean(m, QUALITY, "llm.blind")
+             for m in ("t3-gated", "t3-soft", "t3", "guidance", *BASELINES)}  # fmt: skip
+    assert f"{blind['t3-gated']:.1f} {blind['t3-soft']:.1f}" == "-0.5 -0.5"
+    third, uld, guidance = (f"−{-blind[m]:.1f}" for m in ("t3", "uld", "guidance"))
+    assert f"uniform T3 {third}, ULD {uld}, guidance {guidance}" in results
+    assert max(BASELINES, key=blind.__getitem__) == "uld"
+
+
+@pytest.mark.parametrize(
+    ("name", "relearnt", "fluent"),
+    [
+        (
+            "full-tofu",
+            "between {idkdpo:.2f} (IdkDPO) and {rmu:.2f} (RMU)",
+            "cost the retain model {t3:.1f} nats a token, the full model's {full:.1f}, its own {retain:.1f}",
+        ),
+        (
+            "small-tofu",
+            "between {npo:.2f} (NPO) and {undial:.2f} (UNDIAL)",
+            (
+                "cost the retain model {t3:.1f} nats a token: less than the full model's ({full:.1f}), "
+                "and far more than its own ({retain:.1f})"
+            ),
+        ),
+    ],
+)
+def test_numbers_of_the_attacks_are_the_records(name, relearnt, fluent):
+    run, results = Run(name), told("docs/results.md")
+    shown = {m: run.mean(m, "forget_probability", "llm.robustness", attack="relearn")
+             for m in run.baselines if m != "uld"}  # fmt: skip
+    assert relearnt.format(**shown) in results
+    assert relearnt.startswith(f"between {{{min(shown, key=shown.__getitem__)}")
+    assert f"{{{max(shown, key=shown.__getitem__)}" in relearnt
+    losses = {m: run.mean(m, "fluency_loss", "llm.robustness", attack="fluency")
+              for m in ("t3", "full", "retain")}  # fmt: skip
+    assert fluent.format(**losses) in results
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end"),
+    [
+        ("full-tofu", "## Four questions", "On a subset, with all"),
+        ("small-tofu", "On a subset, with all", "## What was chosen"),
+    ],
+)
+def test_the_four_questions_are_answered_by_the_records(name, start, end):
+    run, text = Run(name), told("docs/results.md", start, end)
+    best = run.best()
     assert best == "uld"
-    assert f"by {above('t3', best, quality, 1)}, and" in told
-    assert f"softly gated T3 by {above('t3-soft', best, quality, 1)}. Not" in told
-    assert f"ULD's is {above(best, 't3', utility, 3)} above uniform T3's" in told
-    assert f"and {above(best, 't3-soft', utility, 3)} above softly" in told
-    assert f"above guidance by {above('t3', 'guidance', quality, 1)}, for" in told
-    assert f"for {above('guidance', 't3', utility, 3)} of utility" in told
-    assert f"utility, {above('t3-gated', 't3', utility, 3)} come back" in told
-    assert f"hard gate and {above('t3-soft', 't3', utility, 3)} with the soft" in told
-    assert f"better too, by {above('t3-soft', 't3', quality, 1)};" in told
-    assert f"undecided, {above('t3-gated', 't3', quality, 1)}." in told
-    assert f"({re.search('of ([0-9]+) violated', claims['risk-controls-errors'])[1]} comp" in told
-    assert claims["risk-controls-errors"].startswith("0 of ")
-    assert f"error is {claims['theory-predicts'].rpartition('error ')[2]}" in told
+    assert f"by {run.above('t3', best, QUALITY, 1)}, and" in text
+    assert f"softly gated T3 by {run.above('t3-soft', best, QUALITY, 1)}. Not" in text
+    assert f"ULD's is {run.above(best, 't3', UTILITY, 3)} above uniform T3's" in text
+    assert f"and {run.above(best, 't3-soft', UTILITY, 3)} above softly" in text
+    assert f"above guidance by {run.above('t3', 'guidance', QUALITY, 1)}, for" in text
+    assert f"for {run.above('guidance', 't3', UTILITY, 3)} of utility" in text
+    assert f"utility, {run.above('t3-gated', 't3', UTILITY, 3)} come back" in text
+    assert f"hard gate and {run.above('t3-soft', 't3', UTILITY, 3)} with the soft" in text
+    soft, hard = (run.above(m, "t3", QUALITY, 1) for m in ("t3-soft", "t3-gated"))
+    if name == "full-tofu":
+        assert f"neither is told apart from uniform T3, by {hard} and {soft}." in text
+        bound = re.search(r"is (0.*) of its bound", run.claims["theory-predicts"])[1]
+        assert f"Guidance's retain error is {bound} of its bound" in text
+    else:
+        assert f"better too, by {soft}; the hard one is undecided, {hard}." in text
+    compared = re.search("of ([0-9]+) violated", run.claims["risk-controls-errors"])[1]
+    assert f"({compared} comp" in text
+    assert run.claims["risk-controls-errors"].startswith("0 of ")
+    ratio = run.claims["theory-predicts"].rpartition("error ")[2]
+    assert f"error {ratio}" in text or f"error is {ratio}" in text
 
 
 def difference(numbers, digits):
