@@ -57,44 +57,49 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def measure(base: Any, count: int, args: argparse.Namespace) -> dict[str, Any]:
+    """A record of both ways at one number of retain rows."""
+    draw, vocab_size = random.Random(0), base.lm_head.weight.shape[0]
+    steps = args.epochs * -(-args.forget // BATCH)
+    parts = [rows_of(n, vocab_size, draw) for n in (count, args.forget)]
+    uncached_seconds(base, parts, 1, draw)  # warm-up
+    # Half before and half after: what else the machine does falls on both.
+    uncached = [uncached_seconds(base, parts, args.uncached_steps, draw)]
+    memory, watch = PeakMemory(), Stopwatch()
+    features = [
+        cache_features(base, part, batch_size=args.batch_size).to(base.device) for part in parts
+    ]
+    caching = watch.seconds
+    config = HeadConfig(steps=steps, batch_pairs=BATCH, stop_at_risk=None, evaluate_every=steps)
+    fit_head(features[0], features[1], vocab_size, config)
+    cached = watch.seconds
+    uncached.append(uncached_seconds(base, parts, args.uncached_steps, draw))
+    whole = steps * sum(uncached) / 2
+    values = {
+        "ratio": whole / cached,
+        "caching_seconds": caching,
+        "head_seconds": cached - caching,
+        "uncached_seconds": whole,
+        "cached_tokens_per_second": sum(len(r.input_ids) for p in parts for r in p) / caching,
+    }
+    about = {"shape": args.shape, "retain": count, "forget": args.forget, "epochs": args.epochs}
+    about |= {"dtype": args.dtype, "device": args.device, "threads": torch.get_num_threads()}
+    about |= {"batch_size": args.batch_size}
+    return make_record("benchmark.train_head", about, 0, values | memory.bytes())
+
+
 def main() -> None:
     """Measure and print."""
     args = arguments()
     base = random_llama(args.shape, args.device, args.dtype)
-    vocab_size = base.lm_head.weight.shape[0]
-    steps = args.epochs * -(-args.forget // BATCH)
     records = []
     for count in args.retain:
-        draw = random.Random(0)
-        parts = [rows_of(n, vocab_size, draw) for n in (count, args.forget)]
-        uncached_seconds(base, parts, 1, draw)  # warm-up
-        # Half before and half after: what else the machine does falls on both.
-        uncached = [uncached_seconds(base, parts, args.uncached_steps, draw)]
-        memory, watch = PeakMemory(), Stopwatch()
-        features = [
-            cache_features(base, part, batch_size=args.batch_size).to(base.device) for part in parts
-        ]
-        caching = watch.seconds
-        config = HeadConfig(steps=steps, batch_pairs=BATCH, stop_at_risk=None, evaluate_every=steps)
-        fit_head(features[0], features[1], vocab_size, config)
-        cached = watch.seconds
-        uncached.append(uncached_seconds(base, parts, args.uncached_steps, draw))
-        whole = steps * sum(uncached) / 2
-        values = {
-            "ratio": whole / cached,
-            "caching_seconds": caching,
-            "head_seconds": cached - caching,
-            "uncached_seconds": whole,
-            "cached_tokens_per_second": sum(len(r.input_ids) for p in parts for r in p) / caching,
-        } | memory.bytes()
-        about = {"shape": args.shape, "retain": count, "forget": args.forget, "epochs": args.epochs}
-        about |= {"dtype": args.dtype, "device": args.device, "threads": torch.get_num_threads()}
-        about |= {"batch_size": args.batch_size}
-        records.append(make_record("benchmark.train_head", about, 0, values))
+        records.append(measure(base, count, args))
+        values = records[-1]["values"]
         print(
-            f"{count} retain rows: caching {caching:.1f} s, head {cached - caching:.1f} s; "
-            f"base at each step {whole:.0f} s: {values['ratio']:.1f} times; caching "
-            f"{values['cached_tokens_per_second']:.0f} tokens/s"
+            f"{count} retain rows: caching {values['caching_seconds']:.1f} s, head "
+            f"{values['head_seconds']:.1f} s; base at each step {values['uncached_seconds']:.0f} s: "
+            f"{values['ratio']:.1f} times; caching {values['cached_tokens_per_second']:.0f} tokens/s"
             + (
                 f", {gpu / 2**30:.1f} GiB of the GPU"
                 if (gpu := values.get("peak_gpu_bytes"))
