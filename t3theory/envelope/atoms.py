@@ -78,8 +78,34 @@ class Atoms:
             return [self]
         return [self.take(slice(i, i + _BLOCK)) for i in range(0, self.size, _BLOCK)]
 
+    @cached_property
+    def push(self) -> Vector:
+        """P_f p^{1/T}/(N* P): the forget error's reward for less of f^s, were p̂ above p_r."""
+        return self.base * self.co_oracle / self.gamma
+
+    @cached_property
+    def kept(self) -> Any:
+        """Where P_r > 0; None stands for everywhere."""
+        mask = self.retain > 0
+        return None if mask.all() else mask
+
+    @cached_property
+    def either(self) -> NDArray[np.intp]:
+        """The atoms on which p_r − p̂ may be positive."""
+        return np.flatnonzero(self.sign >= 0)
+
+    @cached_property
+    def raised(self) -> bool:
+        """Whether an atom's sign is settled as positive."""
+        return bool((self.sign > 0).any())
+
+    @cached_property
+    def contested(self) -> Atoms:
+        """Those atoms."""
+        return self if len(self.either) == self.size else self.take(self.either)
+
     @property
-    def held(self) -> bool:
+    def representable(self) -> bool:
         """Whether float64 holds what the bounds need of every atom, with room for a few sums."""
         largest = np.max([self.weight, self.base, self.slope])
         return bool(largest < ROOM and np.min(self.probability) > 0)
@@ -133,19 +159,44 @@ class Atoms:
 
     def risk(self, point: Point) -> float:
         """δ(f) in nats."""
-        return float(np.sum(self.probability * self.divergence(point)))
+        return float((self.probability * self.divergence(point)).sum())
 
     @cached_property
     def entropy(self) -> float:
         """Σ P h(f*) in nats: the least possible log-loss."""
-        h = -times(self.oracle, np.zeros_like(self.oracle), -self.log_oracle)
-        h -= times(self.co_oracle, np.zeros_like(self.oracle), -self.log_co_oracle)
+        none, (some, others) = np.zeros_like(self.oracle), self._mixed
+        with np.errstate(invalid="ignore"):
+            h = -_times(self.oracle, none, -self.log_oracle, some)
+            h -= _times(self.co_oracle, none, -self.log_co_oracle, others)
         return float(np.dot(self.probability, h))
+
+    @cached_property
+    def finite(self) -> tuple[Any, Any]:
+        """Where log f* and log(1−f*) are finite."""
+        return np.isfinite(self.log_oracle), np.isfinite(self.log_co_oracle)
+
+    @cached_property
+    def held(self) -> Vector:
+        """P_f p_r."""
+        return self.forget * self.retain_density
+
+    @cached_property
+    def moved(self) -> Vector:
+        """P_f p^{1/T}/N*: what f^s moves of the forget data's density."""
+        return self.forget * self.base
+
+    @cached_property
+    def _mixed(self) -> tuple[Any, Any]:
+        """Where f* and where 1−f* is positive; None stands for everywhere."""
+        masks = self.oracle > 0, self.co_oracle > 0
+        return tuple(None if mask.all() else mask for mask in masks)  # type: ignore[return-value]
 
     def divergence(self, point: Point) -> Vector:
         """kl(f*‖f), shape (k,), non-negative."""
-        kl = times(self.oracle, self.log_oracle, point.log_f)
-        kl += times(self.co_oracle, self.log_co_oracle, point.log_g)
+        some, others = self._mixed
+        with np.errstate(invalid="ignore"):
+            kl = _times(self.oracle, self.log_oracle, point.log_f, some)
+            kl += _times(self.co_oracle, self.log_co_oracle, point.log_g, others)
         return np.maximum(kl, 0.0, out=kl)
 
     def bayes(self) -> Point:
@@ -154,12 +205,10 @@ class Atoms:
         return Point(power, self.log_oracle, self.log_co_oracle)
 
 
-def times(share: Vector, log_share: Vector, log_value: Vector) -> Vector:
-    """share · (log share − log value), 0 where the share is 0."""
-    with np.errstate(invalid="ignore"):
-        product = share * (log_share - log_value)
-    product[share == 0] = 0.0
-    return product
+def _times(share: Vector, log_share: Vector, log_value: Vector, positive: Any) -> Vector:
+    """share · (log share − log value), 0 where the share is not positive."""
+    product = share * (log_share - log_value)
+    return product if positive is None else np.where(positive, product, 0.0)
 
 
 def parts_of(point: Point) -> tuple[Vector, Vector, Vector]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from t3theory._checks import count, nonnegative, positive
 from t3theory._xp import as_numpy, log_sigmoid, namespace
 from t3theory.classifier import excess_risk_of_log_odds
-from t3theory.envelope.ascent import raised
 from t3theory.envelope.atoms import Atoms, Point, log_rest
 from t3theory.envelope.dual import ForgetDual, RetainDual
+from t3theory.envelope.pinning import raised
 from t3theory.envelope.reduction import reduce_atoms
 from t3theory.envelope.search import search
 from t3theory.errors import forget_error, retain_error
@@ -92,7 +92,7 @@ def worst_case(
     guidance_scale, nodes = nonnegative("guidance_scale", guidance_scale), count("nodes", nodes, 0)
     tolerance = positive("tolerance", tolerance)
     mixture = _widened(mixture)
-    # Weights that overflow, which `held` tells; 0 · log 0 at s = 0, which no bound needs.
+    # Weights that overflow, which `representable` tells; 0 · log 0 at s = 0, which no bound needs.
     with np.errstate(over="ignore", invalid="ignore"):
         atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
 
@@ -113,7 +113,7 @@ def worst_case(
     cap = _known(mixture, delta, quantity, temperature == guidance_scale == 1)
     # A sum that overflows makes one trial bound infinite, which the search passes over.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if atoms.held:
+        if atoms.representable:
             best, upper = search(dual, tolerance, nodes, cap)
             value, log_odds = attained(best.atoms, best.point)
         else:

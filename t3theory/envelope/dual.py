@@ -32,21 +32,27 @@ from numpy.typing import NDArray
 
 from t3theory.envelope.atoms import Atoms, Point, log_rest
 from t3theory.envelope.maximiser import maximise
+from t3theory.envelope.profile import Profile
+from t3theory.envelope.sides import Side, chosen, rewards, sides
 
-__all__ = ["Bound", "Column", "ForgetDual", "RetainDual", "rounding"]
+__all__ = ["Bound", "Column", "Dual", "ForgetDual", "RetainDual", "rounding"]
 
 Vector = NDArray[np.float64]
+_EPS = float(np.finfo(np.float64).eps)
 _TANGENTS = 9  # normalisers at which the cuts of log N + θN touch it
 
 
 def rounding(atoms: Atoms) -> float:
     """Bound on the relative error of a float64 sum over all atoms (see the module's text)."""
     # exp(x) has the relative error of x's rounding, |x| ε
-    return (96 + len(atoms.blocks) + 3 * atoms.largest_log) * float(np.finfo(np.float64).eps)
+    return (96 + len(atoms.blocks) + 3 * atoms.largest_log) * _EPS
 
 
 class Column(NamedTuple):
-    """The four sums of a maximiser: gain − t·moved − (price) normaliser − (multiplier) risk."""
+    """The four sums of a maximiser: gain − t·moved − (price) normaliser − (multiplier) risk.
+
+    For the retain error `moved` is the N at which log N + θN was largest.
+    """
 
     gain: float
     moved: float
@@ -55,11 +61,12 @@ class Column(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A rigorous bound, the columns that attain it, and their f^s where they were kept."""
+    """A rigorous bound, the columns that attain it, their f^s and its profile where they were kept."""
 
     value: float
     columns: list[Column]
     powers: list[Vector]
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True)
@@ -78,46 +85,16 @@ class ForgetDual:
     @cached_property
     def _held(self) -> float:
         """E_{P_f}[p_r]: both densities are of this size, and of the error's if it is larger."""
-        return float(np.dot(self.atoms.forget, self.atoms.retain_density))
+        return float(self.atoms.held.sum())
 
     def rewards(self, block: Atoms, sign: Vector | float, price: float) -> Vector:
         """c of the atoms' problem, for signs of p_r − p̂."""
-        return -(sign * block.base * block.co_oracle / block.gamma + price * block.slope)
-
-    def _side(
-        self, block: Atoms, sign: float, multiplier: float, price: float
-    ) -> tuple[Vector, Vector, Vector]:
-        point = maximise(block, self.rewards(block, sign, price), multiplier, multiplier)
-        kl = block.divergence(point)
-        gain = -(sign * block.forget * block.base + price * block.weight) * point.power
-        return point.power, kl, gain - multiplier * block.probability * kl
-
-    def _respond(
-        self, block: Atoms, ts: tuple[float, float], multiplier: float, price: float
-    ) -> list[tuple[Vector, Vector, Vector]]:
-        """Signs, f^s and kl of the maximisers at both ends."""
-        power, kl, low = self._side(block, -1.0, multiplier, price)
-        held = block.forget * block.retain_density
-        both = np.flatnonzero(block.sign >= 0)
-        sign = np.full_like(power, -1.0)
-        if len(both) == 0:
-            return [(sign, power, kl)] * 2
-        part = block if len(both) == block.size else block.take(both)
-        other_power, other_kl, high = self._side(part, 1.0, multiplier, price)
-        found = []
-        for t in ts:
-            plus = held[both] + t * high > -held[both] + t * low[both]
-            plus |= block.sign[both] > 0
-            new = sign.copy(), power.copy(), kl.copy()
-            for array, value in zip(new, (np.ones_like(high), other_power, other_kl), strict=True):
-                array[both[plus]] = value[plus]
-            found.append(new)
-        return found
+        return rewards(block, sign, price)
 
     def peak(self, span: tuple[float, float], multiplier: float, price: float) -> Point:
         """A maximiser of the Lagrangian at one end, with its best signs: where to climb from."""
         x = self.atoms
-        power = self._respond(x, (1 / span[1], 1 / span[0]), multiplier, price)[0][1]
+        power = chosen(x, sides(x, multiplier, price), 1 / span[1])[1]
         with np.errstate(divide="ignore"):
             log_f = np.log(power) / x.scale
         return Point(power, log_f, log_rest(log_f))
@@ -130,37 +107,54 @@ class ForgetDual:
     def _bound(self, span: tuple[float, float], multiplier: float, price: float) -> Bound:
         ts = 1 / span[1], 1 / span[0]
         powers: list[Vector] = []
+        profile = None
 
         def sums(block: Atoms) -> Vector:
-            rows = []
-            for sign, power, kl in self._respond(block, ts, multiplier, price):
-                moved = block.forget * block.base * power
-                held = block.forget * block.retain_density
-                rows.append(
-                    [
-                        np.sum(sign * held),
-                        np.sum(sign * moved),
-                        np.sum(block.weight * power),
-                        np.sum(block.probability * kl),
-                        np.sum(held),
-                        np.sum(moved),
-                    ]
-                )
+            nonlocal profile
+            rows, both = [], sides(block, multiplier, price)
+            if block is self.atoms:
+                profile = self._profile(both, multiplier, price)
+            for sign, power, terms in (chosen(block, both, t) for t in ts):
+                gain, moved = (sign * block.held).sum(), (sign * terms[0]).sum()
+                rows.append([gain, moved, *terms[1:].sum(axis=1), terms[0].sum()])
                 if block is self.atoms:
                     powers.append(power)
             return np.array(rows)
 
         values, columns = [], []
-        for t, (*four, held, size) in zip(ts, self.atoms.total(sums), strict=True):
-            column = Column(*map(float, four))
+        slack = rounding(self.atoms)
+        for t, row in zip(ts, self.atoms.total(sums).tolist(), strict=True):
+            column, size = Column(*row[:4]), self._held + t * row[4]
             columns.append(column)
             value = column.gain - t * column.moved + price * (1 - t * column.normaliser)
             value += t * multiplier * (self.delta - column.risk)
-            size = held + t * size + abs(price) * (1 + t * column.normaliser)
+            size += abs(price) * (1 + t * column.normaliser)
             size += t * multiplier * (self.delta + column.risk + 2 * self.atoms.entropy)
-            values.append(float(value + rounding(self.atoms) * size))
+            values.append(value + slack * size)
         # NumPy's maximum: an end that overflowed to nan must not leave the other's value
-        return Bound(float(np.max(values)), columns, powers)
+        return Bound(float(np.max(values)), columns, powers, profile)
+
+    def _profile(
+        self, both: tuple[Side, Side | None], multiplier: float, price: float
+    ) -> Profile | None:
+        low, high = both
+        if high is None:  # affine in t: its values at the ends say all
+            return None
+        x, part = self.atoms, self.atoms.contested
+        totals = low.terms.sum(axis=1) + high.terms.sum(axis=1)
+        moved, normaliser, risk = totals.tolist()
+        size = moved + abs(price) * normaliser
+        size += multiplier * (self.delta + risk + 2 * x.entropy)
+        constant, slope, minus = price, multiplier * self.delta, low.worth
+        if part is not x:
+            settled = x.sign < 0
+            minus = low.worth[x.either]
+            constant -= float(x.held[settled].sum())
+            slope += float(low.worth[settled].sum())
+        if part.raised:
+            minus = np.where(part.sign > 0, -np.inf, minus)
+        sizes = self._held + abs(price), size
+        return Profile(constant, slope, part.held, high.worth, minus, sizes, rounding(x))
 
     def cuts(
         self, span: tuple[float, float], columns: NDArray[np.float64]
@@ -174,21 +168,18 @@ class ForgetDual:
     def value(self, point: Point) -> float:
         """FE of one classifier; −inf where float64 has nothing left to normalise."""
         x = self.atoms
-        if not np.dot(x.weight, point.power) > 0:
+        normaliser = np.dot(x.weight, point.power)
+        if not normaliser > 0:
             return -math.inf
-        return float(np.dot(x.forget, np.abs(self._difference(point))))
-
-    def _difference(self, point: Point) -> Vector:
-        x = self.atoms
-        normaliser = float(np.dot(x.weight, point.power))
-        return x.retain_density - x.base * (point.power / normaliser)
+        return float(np.abs(x.held - x.moved * (point.power / normaliser)).sum())
 
     def linearise(self, point: Point) -> tuple[float, Vector]:
         """The stationary price at a classifier, and the rewards c of its neighbours."""
         x = self.atoms
-        sign = np.where(self._difference(point) > 0, 1.0, -1.0)
         normaliser = float(np.dot(x.weight, point.power))
-        price = -float(np.dot(sign * x.forget, x.base * point.power)) / normaliser
+        moved = x.moved * (point.power / normaliser)
+        sign = np.where(x.held > moved, 1.0, -1.0)
+        price = -float(np.dot(sign, moved))
         return price, self.rewards(x, sign, price)
 
 
@@ -242,9 +233,10 @@ class RetainDual:
                 powers.append(point.power)
             return _retain_sums(block, point)
 
-        column = Column(*map(float, self.atoms.total(sums)))
         low, high = span
         at = min(max(-1 / price, low), high) if price < 0 else high
+        gain, normaliser, risk = self.atoms.total(sums).tolist()
+        column = Column(gain, at, normaliser, risk)
         constant, size = self.constant
         value = constant + column.gain - price * column.normaliser + np.log(at) + price * at
         value += (multiplier + self.worth) * (self.delta - column.risk)
@@ -256,15 +248,17 @@ class RetainDual:
         self, span: tuple[float, float], columns: NDArray[np.float64]
     ) -> tuple[Vector, Vector, Vector]:
         """Affine minorants of the bound, column by column: slopes in multiplier and price, constants."""
-        gain, _, normaliser, risk = columns.T
-        at = np.geomspace(span[0], span[1], _TANGENTS)[:, None]
-        slope = np.broadcast_to(self.delta - risk, (_TANGENTS, len(risk)))
+        gain, own, normaliser, risk = columns.T
+        at = np.empty((_TANGENTS + 1, len(risk)))
+        at[:-1] = np.geomspace(span[0], span[1], _TANGENTS)[:, None]
+        at[-1] = np.clip(own, span[0], span[1])
+        slope = np.broadcast_to(self.delta - risk, at.shape)
         constant = self.constant[0] + gain + self.worth * (self.delta - risk) + np.log(at)
         return slope.T.ravel(), (at - normaliser).T.ravel(), constant.T.ravel()
 
     def value(self, point: Point) -> float:
         """RE of one classifier; −inf where float64 has nothing left to normalise."""
-        gain, _, normaliser, _ = _retain_sums(self.atoms, point)
+        gain, normaliser, _ = _retain_sums(self.atoms, point)
         if not normaliser > 0:
             return -math.inf
         return float(self.constant[0] + gain + np.log(normaliser))
@@ -276,6 +270,11 @@ class RetainDual:
 
 
 def _retain_sums(block: Atoms, point: Point) -> Any:
-    log_f = np.where(block.retain > 0, point.log_f, 0.0)
-    gain = -block.scale * np.sum(block.retain * log_f)
-    return np.array([gain, 0.0, np.sum(block.weight * point.power), block.risk(point)])
+    with np.errstate(invalid="ignore"):
+        kept = block.retain * point.log_f
+    kept = kept if block.kept is None else np.where(block.kept, kept, 0.0)
+    normaliser = (block.weight * point.power).sum()
+    return np.array([-block.scale * kept.sum(), normaliser, block.risk(point)])
+
+
+Dual = ForgetDual | RetainDual

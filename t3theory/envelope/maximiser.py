@@ -10,17 +10,21 @@ quadratic; both f and 1−f come out without cancellation.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from t3theory.envelope.atoms import ROOM, Atoms, Point, log_rest, parts_of
 from t3theory.envelope.powers import power_roots
 
-__all__ = ["maximise"]
+__all__ = ["lagrangian", "maximise"]
 
 Vector = NDArray[np.float64]
 
 _HELD = 1e-290  # below it a root has lost digits, or is 0
+_SQUARED = 1e150  # of rewards and multipliers: their squares are floats
+_LOST = 1e-280  # above it a sum of two squares has kept its digits
 _LARGEST = 2e307  # of a reward: c + a − b and the root below add up to a float64
 
 
@@ -38,26 +42,38 @@ def maximise(
         no bound may then be read off it.
     """
     a, b = co_multiplier * atoms.oracle, multiplier * atoms.co_oracle
-    plain = atoms.scale == 1
-    candidates = [_quadratic(c, a, b)] if plain else power_roots(c, a, b, atoms.scale)
-    rest = atoms.scale * c + a, b - c if plain else np.zeros_like(b)
-    logs = [_logarithms(atoms, *pair, rest, (co_multiplier, multiplier)) for pair in candidates]
-    best, *others = (_into_box(atoms, *pair) for pair in logs)
-    if everywhere and co_multiplier < 0:  # log f is then rewarded for falling: the low end may win
-        others.append(_point(atoms.scale, atoms.log_low, log_rest(atoms.log_low)))
-    for other in others:
-        better = _objective(c, a, b, other) > _objective(c, a, b, best)
-        best = Point(
-            *(np.where(better, x, y) for x, y in zip(parts_of(other), parts_of(best), strict=True))
-        )
-    with np.errstate(invalid="ignore"):
-        lost = ~((np.abs(c) < _LARGEST) & (abs(co_multiplier) + multiplier < ROOM))
-    if lost.any():
-        best.power[lost] = np.nan
+    plain, largest = atoms.scale == 1, max(np.abs(c).max(), abs(co_multiplier), multiplier)
+    # 0/0 only where a pure atom is indifferent; roots beyond the floats are told by their logs.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if plain:
+            candidates = [_quadratic(c, a, b, largest < _SQUARED)]
+        else:
+            candidates = power_roots(c, a, b, atoms.scale)
+        points = [
+            _into_box(atoms, *_logarithms(atoms, c, pair, (co_multiplier, multiplier)))
+            for pair in candidates
+        ]
+        if (
+            everywhere and co_multiplier < 0
+        ):  # a fall of log f is then paid for: the low end may win
+            points.append(_point(atoms.scale, atoms.log_low, log_rest(atoms.log_low)))
+        best = points[0]
+        for other in points[1:]:
+            worth = [lagrangian(atoms, c, co_multiplier, multiplier, x) for x in (other, best)]
+            better = worth[0] > worth[1]
+            pairs = zip(parts_of(other), parts_of(best), strict=True)
+            best = Point(*(np.where(better, x, y) for x, y in pairs))
+        if not largest < ROOM / 2:
+            lost = ~((np.abs(c) < _LARGEST) & (abs(co_multiplier) + multiplier < ROOM))
+            best.power[lost] = np.nan
     return best
 
 
-def _objective(c: Vector, a: Vector, b: Vector, point: Point) -> Vector:
+def lagrangian(
+    atoms: Atoms, c: Vector, co_multiplier: float, multiplier: float, point: Point
+) -> Vector:
+    """What `maximise` maximises, at a point, shape (k,)."""
+    a, b = co_multiplier * atoms.oracle, multiplier * atoms.co_oracle
     with np.errstate(invalid="ignore", over="ignore"):
         left = np.where(a == 0, 0.0, a * point.log_f)
         right = np.where(b == 0, 0.0, b * point.log_g)
@@ -65,77 +81,100 @@ def _objective(c: Vector, a: Vector, b: Vector, point: Point) -> Vector:
 
 
 def _point(scale: float, log_f: Vector, log_g: Vector) -> Point:
-    return Point(np.exp(scale * log_f), log_f, log_g)
+    return Point(np.exp(log_f) if scale == 1 else np.exp(scale * log_f), log_f, log_g)
 
 
 def _logarithms(
-    atoms: Atoms,
-    f: Vector,
-    g: Vector,
-    rest: tuple[Vector, Vector],
-    multipliers: tuple[float, float],
+    atoms: Atoms, c: Vector, root: tuple[Vector, Vector], multipliers: tuple[float, float]
 ) -> tuple[Vector, Vector]:
-    """log f and log(1−f) of a root, g = 1−f.
+    """log f and log(1−f) of a root (f, 1−f).
 
-    Roots closer to an end than float64 holds are told by their leading terms: 1−f = b/(sc + a)
-    near 1, and f = a/(b − c) near 0 for s = 1, whose denominators are `rest`.
+    From the smaller of the two, so that log f keeps its digits where f is near 1.
     """
-    # From the smaller of the two, so that log f keeps its digits where f is near 1.
-    falls = f < g
-    smaller = np.where(falls, f, g)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_small, log_large = np.log(smaller), np.log1p(-smaller)
+    f, g = root
+    smaller = np.minimum(f, g)
+    falls, log_small, log_large = f < g, np.log(smaller), np.log1p(-smaller)
     log_f, log_g = np.where(falls, log_small, log_large), np.where(falls, log_large, log_small)
-    near = smaller < _HELD
-    if near.any():
-        ends = (
-            (log_g, ~falls, rest[0], multipliers[1], atoms.log_co_oracle),
-            (log_f, falls, rest[1], multipliers[0], atoms.log_oracle),
-        )
-        for log, side, rise, multiplier, log_share in ends:
-            which = near & side & (rise > 0) & np.isfinite(log_share)
-            if multiplier > 0 and which.any():
-                log[which] = np.log(multiplier) + log_share[which] - np.log(rise[which])
+    if not smaller.min() >= _HELD:
+        near = (smaller < _HELD) & np.where(falls, *atoms.finite)
+        if near.any():
+            _leading_terms(atoms, c, multipliers, (log_f, log_g), (near, falls))
     return log_f, log_g
+
+
+def _leading_terms(
+    atoms: Atoms,
+    c: Vector,
+    multipliers: tuple[float, float],
+    logs: tuple[Vector, Vector],
+    masks: tuple[Any, Any],
+) -> None:
+    """Roots closer to an end than float64 holds, told by their leading terms.
+
+    1−f = b/(sc + a) near 1, and f = a/(b − c) near 0 for s = 1.
+    """
+    (log_f, log_g), (near, falls) = logs, masks
+    a, b = multipliers[0] * atoms.oracle, multipliers[1] * atoms.co_oracle
+    rest = b - c if atoms.scale == 1 else np.zeros_like(b)
+    ends = (
+        (log_g, ~falls, atoms.scale * c + a, multipliers[1], atoms.log_co_oracle),
+        (log_f, falls, rest, multipliers[0], atoms.log_oracle),
+    )
+    for log, side, rise, multiplier, log_share in ends:
+        which = near & side & (rise > 0)
+        if multiplier > 0 and which.any():
+            log[which] = np.log(multiplier) + log_share[which] - np.log(rise[which])
 
 
 def _into_box(atoms: Atoms, log_f: Vector, log_g: Vector) -> Point:
     """The nearest point of the box."""
-    high = ~(log_g >= atoms.log_co_low)
-    if high.any():
+    inside = log_g >= atoms.log_co_low
+    if not inside.all():
+        high = ~inside
         log_g[high] = atoms.log_co_low[high]
         log_f[high] = log_rest(log_g[high])
     # Last: an upper end below e^-37 is 0 by its distance from 1, the lower one is exact.
-    low = ~(log_f >= atoms.log_low)
-    if low.any():
+    inside = log_f >= atoms.log_low
+    if not inside.all():
+        low = ~inside
         log_f[low] = atoms.log_low[low]
         log_g[low] = log_rest(log_f[low])
-    power = np.exp(log_f) if atoms.scale == 1 else np.exp(atoms.scale * log_f)
-    return Point(power, log_f, log_g)
+    return _point(atoms.scale, log_f, log_g)
 
 
-def _quadratic(c: Vector, a: Vector, b: Vector) -> tuple[Vector, Vector]:
+def _quadratic(c: Vector, a: Vector, b: Vector, held: bool) -> tuple[Vector, Vector]:
     """The larger root f of c f(1−f) + a(1−f) − b f = 0, and 1−f, each to full precision.
 
-    Where there is no root in [0, 1] (only possible for a < 0), f = 0.
+    All a are ≥ 0 or all are ≤ 0. Where there is no root in [0, 1] (only possible for a < 0),
+    f = 0. `held`: no square overflows.
     """
     total, along = a + b, c + a - b
-    # √(along² + 4ab), which must not overflow: a product of roots where ab < 0.
-    across = 2 * np.sqrt(np.abs(a)) * np.sqrt(b)
-    negative = bool(np.any(a < 0))
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        if negative:
-            root = np.sqrt(np.abs(along) - across) * np.sqrt(np.abs(along) + across)
-        else:
-            root = np.hypot(along, across)
-        f = np.where(total >= c, 2 * a / (total - c + root), (c - total + root) / (2 * c))
-        g = np.where(total >= -c, 2 * b / (total + c + root), (-c - total + root) / (-2 * c))
-    none = (a < 0) & ((total >= c) | np.isnan(root)) if negative else np.zeros_like(a, dtype=bool)
-    # 0/0 only where a pure atom is indifferent: any value is a maximiser.
-    undefined = np.isnan(f) | np.isnan(g)
-    if undefined.any():
-        f[undefined] = np.where(b[undefined] > 0, 0.0, 1.0)
-        g[undefined] = 1 - f[undefined]
-    if none.any():
-        f[none], g[none] = 0.0, 1.0
-    return np.minimum(f, 1.0), np.minimum(g, 1.0)
+    square = along * along + 4 * (a * b)
+    negative = bool(a.min() < 0)
+    plain = held and not negative and square.min() > _LOST
+    root = np.sqrt(square) if plain else _discriminant(along, a, b, negative)
+    f, g = _share(a, total - c, c, root), _share(b, total + c, -c, root)
+    if plain:
+        return f, g
+    none = np.isnan(f) | np.isnan(g)
+    if negative:
+        none |= (a < 0) & (total >= c)
+    if none.any():  # a pure atom may be indifferent: any value is a maximiser
+        f[none] = np.where((b[none] > 0) | (a[none] < 0), 0.0, 1.0)
+        g[none] = 1 - f[none]
+    return f, g
+
+
+def _share(x: Vector, rest: Vector, c: Vector, root: Vector) -> Vector:
+    """2x/(rest + root), which is (root − rest)/(2c) without cancellation where the rest is negative."""
+    share = 2 * x / (rest + root)
+    falls = rest < 0
+    return np.where(falls, (root - rest) / (2 * c), share) if falls.any() else share
+
+
+def _discriminant(along: Vector, a: Vector, b: Vector, negative: bool) -> Vector:
+    """√(along² + 4ab) where squares may leave the floats, b ≥ 0; nan of a negative number."""
+    across, whole = 2 * np.sqrt(np.abs(a)) * np.sqrt(b), np.abs(along)
+    if negative:
+        return np.sqrt(whole - across) * np.sqrt(whole + across)
+    return np.hypot(whole, across)

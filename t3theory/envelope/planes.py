@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import contextlib
+import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["Lowest", "lowest_point"]
 
 Vector = NDArray[np.float64]
+Matrix = list[list[float]]
 _PIVOTS = 100
 _TOLERANCE = 1e-12  # of the planes' heights, in units where they are of order one
 
@@ -59,36 +62,53 @@ def lowest_point(
     try:
         active, weights, inverse = _start(rows, slopes[0], basis)
         for _ in range(_PIVOTS):
-            point = inverse @ limits[active]
-            violation = rows @ point - limits
-            enter = int(np.argmax(violation))
-            if violation[enter] <= _TOLERANCE:
+            bound = [float(limits[k]) for k in active]
+            point = [sum(x * y for x, y in zip(row, bound, strict=True)) for row in inverse]
+            violation = rows @ np.array(point) - limits
+            enter = int(violation.argmax())
+            if not violation[enter] > _TOLERANCE:
                 break
-            share = rows[enter] @ inverse
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = np.where(share > 1e-13, weights / share, np.inf)
-            leave = int(np.argmin(ratio))
-            if not np.isfinite(ratio[leave]):
+            row = rows[enter].tolist()
+            share = [sum(row[i] * inverse[i][j] for i in range(3)) for j in range(3)]
+            ratio = [w / s if s > 1e-13 else math.inf for w, s in zip(weights, share, strict=True)]
+            leave = ratio.index(min(ratio))
+            least = ratio[leave]
+            if not least < math.inf:
                 break
-            weights = weights - ratio[leave] * share
-            weights[leave] = ratio[leave]
+            weights = [w - least * s for w, s in zip(weights, share, strict=True)]
+            weights[leave] = least
             active[leave] = enter
-            inverse = np.linalg.inv(rows[active])
+            inverse = _replaced(inverse, leave, share)
+        # Free of what the replacements have rounded.
+        inverse = np.linalg.inv(rows[active]).tolist()
+        point = [sum(row[i] * float(limits[k]) for i, k in enumerate(active)) for row in inverse]
     except np.linalg.LinAlgError:
         return Lowest(-np.inf, low, np.zeros(count), ())
     mixture = np.zeros(count + 4)
     mixture[active] = np.maximum(weights, 0.0)
-    at = float(point[0]), float(point[1])
-    return Lowest(float(point[2]), at, mixture[4:], tuple(active))
+    return Lowest(point[2], (point[0], point[1]), mixture[4:], tuple(active))
 
 
-def _start(rows: Vector, slope: Vector, basis: tuple[int, ...]) -> tuple[list[int], Any, Any]:
+def _replaced(inverse: Matrix, leave: int, share: list[float]) -> Matrix:
+    """The inverse once a row is replaced by one whose shares of the others are given."""
+    moved = [x - (k == leave) for k, x in enumerate(share)]
+    factors = [row[leave] / share[leave] for row in inverse]
+    return [
+        [x - factor * y for x, y in zip(row, moved, strict=True)]
+        for row, factor in zip(inverse, factors, strict=True)
+    ]
+
+
+def _start(
+    rows: Vector, slope: Vector, basis: tuple[int, ...]
+) -> tuple[list[int], list[float], Matrix]:
     """Active rows with weights ≥ 0 that balance them: the given ones if they do."""
     if basis:
-        inverse = np.linalg.inv(rows[list(basis)])
-        weights = -inverse[2]
-        if np.all(weights >= -_TOLERANCE):
-            return list(basis), weights, inverse
+        with contextlib.suppress(np.linalg.LinAlgError):
+            inverse = np.linalg.inv(rows[list(basis)]).tolist()
+            weights = [-x for x in inverse[2]]
+            if min(weights) >= -_TOLERANCE:
+                return list(basis), weights, inverse
     active = [4, *((i if slope[i] >= 0 else i + 2) for i in range(2))]
-    inverse = np.linalg.inv(rows[active])
-    return active, np.array([1.0, abs(slope[0]), abs(slope[1])]), inverse
+    weights = [1.0, abs(float(slope[0])), abs(float(slope[1]))]
+    return active, weights, np.linalg.inv(rows[active]).tolist()

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from t3theory.envelope.ascent import Dual, spend
 from t3theory.envelope.atoms import Atoms
-from t3theory.envelope.dual import ForgetDual, rounding
+from t3theory.envelope.budget import spend
+from t3theory.envelope.dual import Dual, ForgetDual, rounding
 from t3theory.envelope.maximiser import maximise
 
 __all__ = ["LEAST_NORMALISER", "Reach", "affordable", "normalisers"]

@@ -12,14 +12,16 @@ import pytest
 
 from t3theory import AssumptionError, Mixture, bayes_classifier
 from t3theory.classifier import excess_risk_of_log_odds
-from t3theory.envelope import coarse, worst_case
+from t3theory.envelope import coarse, nodes, worst_case
 from t3theory.envelope import search as branching
 from t3theory.envelope.ascent import Climb
+from t3theory.envelope.budget import spend
 from t3theory.envelope.dual import ForgetDual, RetainDual
 from t3theory.envelope.maximiser import maximise
 from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
 from t3theory.envelope.reduction import reduce_atoms
-from t3theory.envelope.search import _halves, _signs, _sketched, search
+from t3theory.envelope.search import _sketched, search
+from t3theory.envelope.splits import halves, signs
 
 PURE = Mixture([1.0, 0.0], [0.0, 1.0], 0.1)
 
@@ -107,6 +109,10 @@ CLOSES = {
     "the same on more atoms than are split": (few_heavy(4200, 1), (0.05, 4.0, 1.0, "retain_error")),
     "1 − f far below float64": (gaussians(1000, 0.1), (0.5, 2.0, 1.0, "forget_error")),
     "1 − f far below float64, T = 4": (gaussians(1000, 0.1), (1.0, 4.0, 1.0, "forget_error")),
+    "N from e^-600 to 1, and the worst case at its end": (
+        Mixture([0.9985621412019939, 0.0014378587980060642], [1.0, 0.0], 1 - 1e-9),
+        (1.299e-5, 0.05, 1.0, "forget_error"),
+    ),
     "no bound without a multiplier": (gaussians(1000, 0.9), (0.1, 4.0, 1.0, "forget_error")),
 }
 
@@ -118,6 +124,50 @@ def test_closes_where_it_might_not(name):
     assert 0 < found.lower <= found.upper
     assert found.gap < 1e-3
     assert float(excess_risk_of_log_odds(m, found.log_odds)) <= delta
+
+
+def test_one_atom_that_falls_needs_no_search_of_its_levels(monkeypatch):
+    """It falls by what the others leave of the budget: no more than a few branchings are needed."""
+    monkeypatch.setattr(branching, "polish", lambda *_: None)
+    for delta, temperature in ((0.1, 1.5), (0.5, 1.5), (0.1, 2.0)):
+        assert (
+            worst_case(few_heavy(1000, 1), delta, temperature, "retain_error", nodes=5).gap < 1e-3
+        )
+
+
+def test_a_sign_that_ties_is_settled_before_the_interval_is_cut_to_pieces():
+    """One atom's sign is worth more than the gap at every N: four halvings leave 7e-4."""
+    rng = np.random.default_rng(10025)
+    shares = [
+        rng.dirichlet(np.full(1000, rng.choice(c)))
+        for c in ([0.3, 1.0], [0.05, 0.1, 0.3, 0.5, 1.0])
+    ]
+    rng.random(3)
+    m = Mixture(*(x / x.sum() for x in shares), 0.9, rng.gamma(1, size=1000) / 10)
+    assert worst_case(m, 1.319e-3, 2.0, nodes=4).gap < 5.1e-4
+
+
+@pytest.mark.parametrize("kind", [ForgetDual, RetainDual])
+@pytest.mark.parametrize("seed", range(4))
+def test_leaves_cover_the_normalisers_and_hold_for_the_classifiers_in_them(seed, kind):
+    """Those of settled signs and split boxes cover together; any others, each interval of N alone."""
+    rng = np.random.default_rng(seed)
+    retain, forget = rng.dirichlet(np.ones(60)), rng.dirichlet(np.full(60, 0.1))
+    m = Mixture(retain, forget, 0.5, rng.uniform(0.1, 1, 60))
+    dual = kind(reduce_atoms(m, 0.05, 1.0 + seed % 2, 1.0), 0.05)
+    best, leaves = branching._branch(dual, 5e-4, 60, math.inf)
+    low, high = affordable(dual).span
+    edges = sorted({end for leaf in leaves for end in leaf.span})
+    for a, b in itertools.pairwise([low, *edges, high]):
+        middle = (a + b) / 2
+        assert any(leaf.span[0] <= middle <= leaf.span[1] for leaf in leaves)
+    tried = [spend(dual, dual.linearise(dual.atoms.bayes())[1] * x)[0] for x in (-1, 1)]
+    tried += [spend(dual, rng.normal(size=dual.atoms.size))[0] for _ in range(30)]
+    pairs = [(dual, point) for point in tried] + [(replace(dual, atoms=best.atoms), best.point)]
+    for on, point in pairs:
+        level = float(np.dot(on.atoms.weight, point.power))
+        held = [leaf.value for leaf in leaves if leaf.span[0] <= level <= leaf.span[1]]
+        assert on.value(point) <= max(held) * (1 + 1e-9)
 
 
 def test_one_atom_leaves_nothing_to_err_on():
@@ -164,7 +214,7 @@ def test_halves_of_a_box_leave_no_value_out(seed, merged):
     dual = RetainDual(atoms, 0.05)
     for z in range(atoms.size):
         middle = rng.uniform(atoms.log_low[z], atoms.log_high[z])
-        below, above = (child.atoms for child in _halves(dual, z, middle))
+        below, above = (child.atoms for child in halves(dual, z, middle))
         assert atoms.separate(z)[0].size == below.size
         one = atoms.separate(z)[1]
         assert below.log_high[one] >= middle >= above.log_low[z]
@@ -182,7 +232,7 @@ def test_signs_leave_none_out(merged):
     """Either one atom of the kind is positive, the others free, or all of the kind are negative."""
     atoms = kinds(np.random.default_rng(0), merged)
     for z in range(atoms.size):
-        plus, minus = (child.atoms for child in _signs(ForgetDual(atoms, 0.05), z))
+        plus, minus = (child.atoms for child in signs(ForgetDual(atoms, 0.05), z))
         one = atoms.separate(z)[1]
         assert plus.sign[one] == 1
         assert minus.sign[z] == -1
@@ -194,7 +244,7 @@ def test_signs_leave_none_out(merged):
 
 
 def test_a_sketchs_intervals_tile_the_normalisers(monkeypatch):
-    monkeypatch.setattr(branching, "_SPLIT_ATOMS", 20)
+    monkeypatch.setattr(nodes, "SPLIT_ATOMS", 20)
     monkeypatch.setattr(coarse, "_CELLS", 4)
     for seed in range(2):
         rng = np.random.default_rng(seed)
@@ -221,8 +271,8 @@ def test_no_point_of_a_grid_is_above_where_a_box_is_split(delta):
     log_f = log_f[kl @ np.asarray(m.probabilities) <= delta]
     error = np.log(np.exp(log_f) @ np.asarray(m.probabilities)) - log_f @ m.retain
     error += np.sum(m.retain * np.log(m.retain / m.probabilities))
-    for nodes in (5, 50, 200):  # wherever the search stops
-        found = worst_case(m, delta, 1.0, "retain_error", nodes=nodes)
+    for most in (5, 50, 200):  # wherever the search stops
+        found = worst_case(m, delta, 1.0, "retain_error", nodes=most)
         assert 0.95 * found.lower <= error.max() <= found.upper
 
 

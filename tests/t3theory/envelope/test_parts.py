@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import mpmath
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-import t3theory.envelope.search as branching
 from t3theory import Mixture
 from t3theory.classifier import excess_risk_of_log_odds
-from t3theory.envelope import worst_case
-from t3theory.envelope.ascent import _root, spend
+from t3theory.envelope import nodes, worst_case
+from t3theory.envelope.budget import _risk, _root, spend
 from t3theory.envelope.coarse import coarsen
 from t3theory.envelope.dual import ForgetDual, RetainDual
 from t3theory.envelope.maximiser import maximise
 from t3theory.envelope.planes import lowest_point
 from t3theory.envelope.powers import power_roots
+from t3theory.envelope.profile import uncovered
+from t3theory.envelope.reach import affordable
 from t3theory.envelope.reduction import budget_floor, reduce_atoms
 
 
@@ -47,6 +49,17 @@ def test_lowest_point_is_a_linear_programme_wherever_it_starts(seed):
         assert cold.value == pytest.approx(exact.fun, abs=1e-9)
         assert warm.weights.sum() == pytest.approx(1, abs=1e-9)
         basis = warm.basis
+
+
+def test_lowest_point_may_start_from_another_box_or_a_basis_that_is_none():
+    rng = np.random.default_rng(5)
+    slopes, heights = rng.normal(size=(20, 2)), rng.normal(size=20)
+    cold = lowest_point(slopes, heights, (-1.0, -1.0), (1.0, 1.0))
+    elsewhere = lowest_point(slopes, heights, (2.0, 2.0), (3.0, 3.0))
+    for basis in (elsewhere.basis, (0, 2, 4), (5, 5, 6)):  # the last two have no inverse
+        found = lowest_point(slopes, heights, (-1.0, -1.0), (1.0, 1.0), basis)
+        assert found.value == pytest.approx(cold.value, abs=1e-12)
+        assert found.at == pytest.approx(cold.at, abs=1e-12)
 
 
 @pytest.mark.parametrize("scale", [0.3, 0.5, 2.0, 5.0])
@@ -91,7 +104,7 @@ def test_the_interval_of_normalisers_holds_them_and_is_narrow(scale):
     rng = np.random.default_rng(4)
     m = mixture(rng, 6)
     dual = ForgetDual(reduce_atoms(m, 0.02, 2.0, scale), 0.02)
-    low, high = branching.affordable(dual).span
+    low, high = affordable(dual).span
     for sign, end in ((-1.0, low), (1.0, high)):
         point, _ = spend(dual, sign * dual.atoms.slope)
         reached = float(np.sum(dual.atoms.weight * point.power))
@@ -118,6 +131,79 @@ def test_rounding_never_takes_a_bound_below_its_lagrangian(kind):
             assert exact <= value
             # The slack is the stated one, not a wide margin.
             assert value - exact <= 1e-11 * (abs(value) + (multiplier + 10) * (1 + delta))
+
+
+def some_signs(rng, n, disjoint=False):
+    """A forget dual with a few settled signs, its span, and multipliers near the best."""
+    retain, forget = rng.dirichlet(np.ones(n)), rng.dirichlet(np.full(n, 0.5))
+    if disjoint:  # but for a third of the atoms
+        retain[: n // 3], forget[n // 3 : 2 * (n // 3)] = 0.0, 0.0
+    m = Mixture(retain / retain.sum(), forget / forget.sum(), 0.1, rng.gamma(1, size=n) / 10)
+    dual = ForgetDual(reduce_atoms(m, 0.02, 1.0, 1.0), 0.02)
+    sign = dual.atoms.sign.copy()
+    open_ = np.flatnonzero(sign == 0)
+    sign[open_[:3]], sign[open_[3:6]] = 1.0, -1.0
+    dual = replace(dual, atoms=replace(dual.atoms, sign=sign))
+    price, c = dual.linearise(dual.atoms.bayes())
+    return dual, affordable(dual).span, (spend(dual, c)[1], price * rng.uniform(-2, 2))
+
+
+@pytest.mark.parametrize("disjoint", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_one_pair_of_multipliers_bounds_every_normaliser_as_its_profile_says(seed, disjoint):
+    dual, span, at = some_signs(np.random.default_rng(seed), 40, disjoint)
+    profile = dual.bound(span, *at).profile
+    for n in np.geomspace(*span, 9):
+        seen, step = profile.at(n), 1e-7
+        # 1e-12: the same terms, added in another order
+        assert seen.value == pytest.approx(dual.bound((n, n), *at).value, rel=1e-12)
+        # convex, so its slope is between those of the chords on both sides, but for their rounding
+        left, right = profile.at(1 / (seen.t - step)), profile.at(1 / (seen.t + step))
+        chords = (seen.value - left.value) / step, (right.value - seen.value) / step
+        assert chords[0] - 1e-6 <= seen.slope <= chords[1] + 1e-6
+
+
+@pytest.mark.parametrize("disjoint", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_cut_off_an_interval_is_bounded_well_enough(seed, disjoint):
+    """Each normaliser outside what is left has a bound ≤ target; what is left begins where it ends."""
+    dual, span, at = some_signs(np.random.default_rng(seed), 40, disjoint)
+    grid = np.geomspace(*span, 301)
+    values = np.array([dual.bound((n, n), *at).value for n in grid])
+    profile, cut = dual.bound(span, *at).profile, 0
+    for share in (-0.1, 0.02, 0.2, 0.5, 0.9, 1.1):
+        target = float(values.min() + share * (values.max() - values.min()))
+        left = uncovered(profile, span, target)
+        inside = np.any([(low < grid) & (grid < high) for low, high in left], axis=0)
+        assert np.all(values[~inside & (grid > span[0]) & (grid < span[1])] <= target)
+        assert all(end in span or profile.at(end).value <= target for part in left for end in part)
+        # no more is left than a few hundredths beyond what has to be
+        assert np.mean(inside) <= np.mean(values > target) + 0.03
+        cut += 0 < np.mean(inside) < 1
+    assert cut >= 2
+
+
+def test_a_profile_that_overflows_covers_nothing():
+    dual, span, at = some_signs(np.random.default_rng(0), 20)
+    profile = dual.bound(span, *at).profile
+    for field in ({"slope": -math.inf}, {"constant": math.nan}, {"plus": profile.plus * math.inf}):
+        with np.errstate(invalid="ignore"):
+            assert uncovered(profile._replace(**field), span, 1e300) == [span]
+
+
+@pytest.mark.parametrize("kind", [ForgetDual, RetainDual])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_the_risks_derivative_is_that_of_differences(kind, scale):
+    m = mixture(np.random.default_rng(3), 30)
+    dual = kind(reduce_atoms(m, 0.05, 1.5, scale), 0.05)
+    c = dual.linearise(dual.atoms.bayes())[1]
+    multiplier, step = spend(dual, c)[1], 1e-5
+    multiplier += 0.3 * abs(multiplier)
+    ends = [_risk(dual.atoms, c, multiplier * (1 + x), dual.worth)[0] for x in (-step, step)]
+    risk, slope = _risk(dual.atoms, c, multiplier, dual.worth)
+    assert 0 < risk < 0.2
+    # 1e-4: the root for s ≠ 1 is found to 1e-9, the step is 1e-5
+    assert slope == pytest.approx((ends[1] - ends[0]) / (2 * step * multiplier), rel=1e-4)
 
 
 def test_boxes_hold_what_any_budget_allows():
@@ -179,7 +265,7 @@ def test_a_sketch_keeps_every_total():
     m = mixture(np.random.default_rng(2), 9000)
     fine = reduce_atoms(m, 0.01, 2.0, 1.0)
     few = coarsen(fine, 0.01)
-    assert few.size <= branching._SPLIT_ATOMS
+    assert few.size <= nodes.SPLIT_ATOMS
     for name in ("probability", "retain", "forget", "weight"):
         # 1e-12: another order of summation.
         assert getattr(few, name).sum() == pytest.approx(getattr(fine, name).sum(), rel=1e-12)
@@ -190,7 +276,7 @@ def test_a_sketch_keeps_every_total():
 def test_the_sketched_search_agrees_with_the_direct_one(monkeypatch, temperature, quantity):
     m = mixture(np.random.default_rng(1), 6000)
     sketched = worst_case(m, 0.01, temperature, quantity)
-    monkeypatch.setattr(branching, "_SPLIT_ATOMS", 10_000)
+    monkeypatch.setattr(nodes, "SPLIT_ATOMS", 10_000)
     direct = worst_case(m, 0.01, temperature, quantity)
     assert float(excess_risk_of_log_odds(m, sketched.log_odds)) <= 0.01
     assert sketched.gap < 1e-3
@@ -235,10 +321,21 @@ def test_the_multiplier_is_found_where_most_of_the_risk_is_pinned(guess):
 
     def excess(x):
         seen.append(x)
-        return math.log(0.97 + 0.53 / (1 + math.exp(2 * (x - 3))))
+        free = 1 / (1 + math.exp(2 * (x - 3)))
+        risk = 0.97 + 0.53 * free
+        return math.log(risk), -2 * 0.53 * free * (1 - free) / risk
 
-    assert -2e-6 <= excess(_root(excess, guess)) <= 0
+    assert -2e-6 <= excess(_root(excess, guess))[0] <= 0
     assert len(seen) <= 25
+
+
+@pytest.mark.parametrize("guess", [-5.0, 1.0, 20.0])
+def test_a_jump_past_the_budget_is_left_at_its_higher_side(guess):
+    def excess(x):
+        return (0.5 - 0.01 * x, -0.01) if x < math.e else (-0.4 - 0.01 * x, -0.01)
+
+    assert math.e <= _root(excess, guess) <= math.e + 1e-6
+    assert math.e <= _root(excess, guess, jump=0.1) <= math.e + 0.1
 
 
 def test_several_levels_of_a_fallen_atom_are_tried():
