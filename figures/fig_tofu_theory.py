@@ -87,10 +87,12 @@ def caption(records: Records) -> str:
         slopes.append(f"T = {t:g}: h^{loglog_slope(x, y):.2f}")
         used += [_mean(rs, q).value / _bound(rs, q) for rs in found for q in _BOUNDS]
     risk = mean([r["values"]["excess_risk"] for r in records if r["config"]["spike"] == 1])
+    earlier = any("epochs" in r["config"] for r in records)
+    squares = "open squares with the full model of earlier epochs, " if earlier else ""
     return (
         f"The mixtures that the retain and the full model of {config['data']} (scale "
         f"{config['scale']}) span in contexts of forget answers, the full model's law flattened to "
         f"move h, with the trained head as the classifier (δ = {risk:.3g} nats at the sharpest). "
-        f"Points are measured, open squares with the full model of earlier epochs, dashes the least of bounds B, C, E, G, H, Q. Forget error grows as "
-        f"{'; '.join(slopes)}. Measured over bound: at most {max(used):.2g}."
+        f"Points are measured, {squares}dashes the least of bounds B, C, E, G, H, Q. Forget error "
+        f"grows as {'; '.join(slopes)}. Measured over bound: at most {max(used):.2g}."
     )

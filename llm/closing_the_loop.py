@@ -12,13 +12,15 @@ both kinds: every question names its author.) All sums over the vocabulary are e
 * retain error = E_r KL(p_r(·|c) ‖ p̂(·|c)), nats a token; by the chain rule (L) a text's is
   the sum over its tokens;
 * forget error = E_f |p_r(y|c) − p̂(y|c)| at the memorised token, probabilities;
-* the bound of B and L: a retain error of at most δ/(1−γ) for T = 1 on the exact mixture. The
-  full model is not exactly the mixture: its own retain error is recorded beside ("full").
+* the bound of B and L: a retain error of at most δ(f^s)/(1−γ) for T = 1 and scale s on the exact
+  mixture, δ(f^s) from δ(f) by `risk_of_power`. The full model is not exactly the mixture: its own
+  retain error is recorded beside ("full").
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,7 @@ from llm.tofu.data import TofuData
 from t3theory.bounds.guidance import retain_rate
 from t3theory.records import Stopwatch, make_record, write_records
 
-__all__ = ["measure_theory"]
+__all__ = ["measure_theory", "risk_of_power"]
 
 PLAIN = T3Config(temperature=1.0, guidance_scale=0.0)
 """Decoding that leaves the full model as it is."""
@@ -83,7 +85,8 @@ def measure_theory(
     on_forget = _measure(model, target, lost, decoders, batch, _forget_terms)
     records = []
     for method, setting in settings.items():
-        values = _summary(on_retain[method], on_forget[method], method)
+        scale = decoders[method][1].guidance_scale
+        values = _summary(on_retain[method], on_forget[method], method, scale)
         described = about(config, data, method=method, **setting)
         records.append(make_record("llm.theory", described, seed, values, watch.seconds))
     write_records(out, records + _spikes(config, data, seed, model, target, lost, decoders))
@@ -115,6 +118,20 @@ def _spikes(
         for spike in SPIKES
         for t in sorted({1.0, 2.0, tuned.temperature})
     ]
+
+
+def risk_of_power(excess_risk: float, gamma: float, scale: float) -> float:
+    """At least the excess risk of f^s, from that of f, where f* is 0 or 1 everywhere.
+
+    On retain contexts −log f^s = −s log f. On forget contexts f^s ≤ f for s ≥ 1; for s < 1 the
+    tangent at 1 gives 1 − f^s ≥ s (1 − f). So δ(f^s) ≤ s δ(f), or δ(f) + γ log(1/s).
+
+    >>> risk_of_power(0.1, 0.2, 2.0), risk_of_power(0.1, 0.2, 1.0)
+    (0.2, 0.1)
+    """
+    if scale >= 1:
+        return scale * excess_risk
+    return excess_risk - gamma * math.log(scale) if scale > 0 else math.inf
 
 
 Terms = Mapping[str, Float[np.ndarray, "tokens 3"]]
@@ -169,7 +186,10 @@ def _per_row(tokens: Float[np.ndarray, "tokens 3"]) -> Float[np.ndarray, " rows"
 
 
 def _summary(
-    retain: Float[np.ndarray, "tokens 3"], forget: Float[np.ndarray, "tokens 3"], method: str
+    retain: Float[np.ndarray, "tokens 3"],
+    forget: Float[np.ndarray, "tokens 3"],
+    method: str,
+    scale: float,
 ) -> dict[str, float]:
     gamma = len(forget) / (len(retain) + len(forget))
     texts = _per_row(retain)
@@ -188,5 +208,5 @@ def _summary(
     delta = float((1 - gamma) * retain[:, 2].mean() + gamma * forget[:, 2].mean())
     values["excess_risk"] = delta
     if method == "guidance":  # the only one at T = 1
-        values["retain_error_bound"] = retain_rate(delta, gamma)
+        values["retain_error_bound"] = retain_rate(risk_of_power(delta, gamma, scale), gamma)
     return values

@@ -13,8 +13,9 @@ from transformers import PreTrainedModel
 from llm.encoding import Encoded
 from llm.experiment import ExperimentConfig
 from llm.features import batch_means
-from llm.fit_head import fit_head, head_loss
+from llm.fit_head import fit_head
 from llm.head import LowRankHead
+from llm.head_loss import head_loss
 from llm.stages.files import about, encode_rows, load_data, load_model
 from llm.stages.heads import head_config, head_features
 from t3theory.records import Stopwatch, make_record, write_records
@@ -54,6 +55,7 @@ def measure_cost(
         seed,
         {
             "steps": steps,
+            "risk": fit.history[-1].risk,
             "rows_cached": len(retain) + len(forget),
             "trained_parameters": sum(p.numel() for p in fit.head.parameters()),
         },

@@ -72,7 +72,7 @@ class Features:
     ) -> Float[Tensor, "m hidden"]:
         """The pooled states of these tokens, read from one shard after another; written to `out`."""
         if out is None:
-            out = torch.empty((len(tokens), self.hidden_size), device=self.shards[0].device)
+            out = self.shards[0].new_empty((len(tokens), self.hidden_size))
         if len(self.shards) == 1:
             return torch.index_select(self.shards[0], 0, tokens, out=out)
         first = 0

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,7 @@ from torch.nn.functional import softplus
 
 from llm.features import Features
 from llm.head import Initialisation, LowRankHead
+from llm.head_loss import Weighting, set_gradients
 from t3theory.exceptions import AssumptionError, InputError
 
 __all__ = [
@@ -32,11 +33,7 @@ __all__ = [
     "HeadConfig",
     "class_losses",
     "fit_head",
-    "head_loss",
-    "set_gradients",
 ]
-
-Weighting = Literal["balanced", "token"]
 
 
 @dataclass(frozen=True)
@@ -114,22 +111,6 @@ class Fit(NamedTuple):
 
     head: LowRankHead
     history: list[Evaluation]
-
-
-def head_loss(
-    retain_log_odds: Float[Tensor, " n"],
-    forget_log_odds: Float[Tensor, " m"],
-    weighting: Weighting = "balanced",
-) -> Float[Tensor, ""]:
-    """Binary cross-entropy of retain = 1, forget = 0, in nats.
-
-    >>> float(head_loss(torch.zeros(3), torch.zeros(1))).__round__(6)
-    0.693147
-    """
-    retain, forget = softplus(-retain_log_odds), softplus(forget_log_odds)
-    if weighting == "token":
-        return (retain.sum() + forget.sum()) / (len(retain) + len(forget))
-    return (retain.mean() + forget.mean()) / 2
 
 
 @torch.inference_mode()
@@ -238,42 +219,22 @@ def _training(
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * min(1, step / (config.warmup_steps + 1))
         tokens = [f.tokens_of(order.next()) for f, order in zip(both, orders, strict=True)]
-        sizes = [len(some) for some in tokens]
-        pooled = torch.empty((sum(sizes), head.hidden_size), device=tokens[0].device)
-        for features, some, part in zip(both, tokens, pooled.split(sizes), strict=True):
-            features.pooled(some, out=part)
         targets = torch.cat([f.targets[t] for f, t in zip(both, tokens, strict=True)])
-        set_gradients(head, pooled, targets, sizes[0], config.weighting)
+        set_gradients(head, _pooled(both, tokens), targets, len(tokens[0]), config.weighting)
         optimiser.step()
         yield
 
 
 @torch.no_grad()
-def set_gradients(
-    head: LowRankHead,
-    pooled: Float[Tensor, "n hidden"],
-    targets: Int[Tensor, " n"],
-    retained: int,
-    weighting: Weighting = "balanced",
-) -> None:
-    """The gradient of `head_loss`, by hand: a step is so small that recording it costs more.
-
-    With ℓ = ⟨D u, U_v⟩ and c = ∂loss/∂ℓ: the gradient of D is Σ c U_v uᵀ, that of U_v is Σ c D u.
-
-    Args:
-        retained: the first so many rows are retain tokens, all others forget tokens.
-    """
-    down, up = head.down.weight, head.up.weight
-    latent, rows = pooled @ down.T, up.index_select(0, targets)
-    log_odds, lost = (latent * rows).sum(-1, keepdim=True), len(targets) - retained
-    shares = (2 * retained, 2 * lost) if weighting == "balanced" else (len(targets),) * 2
-    log_odds[:retained].neg_()
-    slope = log_odds.sigmoid_()  # of the wrong answer: nothing cancels where the head is sure
-    slope[:retained].div_(-shares[0])
-    slope[retained:].div_(shares[1])
-    down.grad = (rows * slope).T @ pooled
-    up.grad = torch.zeros_like(up) if up.grad is None else up.grad.zero_()
-    up.grad.index_add_(0, targets, latent * slope)
+def _pooled(
+    both: tuple[Features, Features], tokens: Sequence[Int[Tensor, " n"]]
+) -> Float[Tensor, "m hidden"]:
+    """The states of one class after those of the other, in one piece of memory."""
+    sizes, states = [len(some) for some in tokens], both[0].shards[0]
+    out = torch.empty((sum(sizes), states.shape[1]), dtype=states.dtype, device=states.device)
+    for features, some, part in zip(both, tokens, out.split(sizes), strict=True):
+        features.pooled(some, out=part)
+    return out.to(torch.float32)
 
 
 def _check(retain: Features, forget: Features, vocab_size: int) -> None:

@@ -261,9 +261,6 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
 
 def _output(loss: Tensor | None, scores: Tensor, output: Any) -> CausalLMOutputWithPast:
     """The base's output, with these scores and this loss."""
-    if loss is None and isinstance(output, CausalLMOutputWithPast):
-        output.logits = scores
-        return output
     return CausalLMOutputWithPast(
         loss=loss,
         logits=scores,

@@ -64,7 +64,7 @@ def worst_case(
     quantity: str = "forget_error",
     guidance_scale: float = 1.0,
     tolerance: float = 5e-4,
-    nodes: int = 200,
+    nodes: int = 300,
 ) -> Certificate:
     """sup {error(p̂^(T)_f) : δ(f) ≤ delta}, between a bound and a classifier that attains it.
 

@@ -174,13 +174,16 @@ def test_numbers_of_all_of_tofu_are_the_records():
     assert all(run.mean(m, QUALITY) > math.log10(0.05) for m in TILTED)
     assert run.best() == "uld"
     assert f"guidance by {run.above('t3', 'guidance', QUALITY, 1)} orders" in readme
-    assert f"baseline, by {run.above('t3', 'uld', QUALITY, 1)}. It keeps" in readme
+    assert f"baseline, by {run.above('t3', 'uld', QUALITY, 1)}; gated" in readme
+    gated = [run.above("t3-gated", other, QUALITY, 1) for other in ("guidance", "uld")]
+    assert f"seed, by {gated[0]} and {gated[1]}." in readme
+    assert all(mean(run.of(m, QUALITY)).low < math.log10(0.05) for m in TILTED)
     kept = {m: f"{run.mean(m, UTILITY) / run.mean('full', UTILITY):.0%}" for m in TILTED}
     assert (kept["t3"], kept["t3-gated"], kept["t3-soft"]) == ("96%", "99%", "99%")
     blind = {m: f"−{-run.mean(m, QUALITY, 'llm.blind'):.1f}" for m in (*TILTED, "guidance")}
     assert f"same setting ({blind['t3']})" in readme
-    assert f"too hot ({blind['t3-gated']} and {blind['t3-soft']})" in readme
-    assert f"too strong ({blind['guidance']})" in readme
+    assert f"is good ({blind['t3-gated']} and {blind['t3-soft']})" in readme
+    assert f"large a scale ({blind['guidance']})" in readme
     assert set(BASELINES) - set(run.baselines) == {"gradascent", "graddiff", "undial"}
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import log_expit
 
-from llm.closing_the_loop import measure_theory
+from llm.closing_the_loop import measure_theory, risk_of_power
 from llm.model import T3Config, T3ForCausalLM
 from llm.stages.files import load_data, load_model
 from t3theory.records import make_record, read_records, write_records
@@ -70,3 +74,32 @@ def test_forget_error_is_at_the_memorised_token(measured, answer_law, method):
         each.append((both[0] - both[1]).abs())
     expected = float(torch.cat(each).mean())
     assert found[method]["forget_error"] == pytest.approx(expected, rel=1e-4)
+
+
+@given(
+    sure=st.lists(st.floats(-30, 30), min_size=1, max_size=4),
+    unsure=st.lists(st.floats(-30, 30), min_size=1, max_size=4),
+    gamma=st.floats(0.01, 0.99),
+    scale=st.floats(0.05, 20),
+)
+def test_the_risk_of_a_power_is_bounded_by_that_of_the_classifier(sure, unsure, gamma, scale):
+    """δ(f^s) itself, in logarithms; log-odds of retain and of forget contexts are drawn."""
+
+    def risk(power):
+        kept = [-power * log_expit(x) for x in sure]
+        lost = [-math.log(-math.expm1(power * log_expit(x))) for x in unsure]
+        return (1 - gamma) * np.mean(kept) + gamma * np.mean(lost)
+
+    # The logarithms of numbers near 1 are known to 1e-16 each, and 30 units of log-odds cost 1e13.
+    assert risk(scale) <= risk_of_power(risk(1.0), gamma, scale) * (1 + 1e-9) + 1e-9
+
+
+def test_the_bound_of_guidance_holds_at_any_scale():
+    """One context of each kind, f = 0.9 and 0.1, p_r certain: RE = −log of its share, at most δ(f^s)/(1−γ)."""
+    gamma, f, g = 0.5, 0.9, 0.1
+    delta = -(1 - gamma) * math.log(f) - gamma * math.log1p(-g)
+    for scale in (0.5, 1.0, 2.0, 5.0):
+        kept = (1 - gamma) * f**scale
+        error = -math.log(kept / (kept + gamma * g**scale))
+        assert error <= risk_of_power(delta, gamma, scale) / (1 - gamma)
+    assert risk_of_power(delta, gamma, 0.0) == math.inf

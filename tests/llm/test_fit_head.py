@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,9 @@ from tiny_features import separable
 
 from llm.encoding import Encoded
 from llm.features import cache_features
-from llm.fit_head import HeadConfig, class_losses, fit_head, head_loss, set_gradients
+from llm.fit_head import HeadConfig, class_losses, fit_head
 from llm.head import LowRankHead
+from llm.head_loss import head_loss, set_gradients
 from t3theory.exceptions import AssumptionError, InputError
 
 
@@ -76,6 +78,19 @@ def test_the_gradients_of_a_step_are_those_of_the_loss(weighting):
     )
     torch.testing.assert_close(head.up.weight.grad[7], slope[1][7], rtol=1e-4, atol=0)
     assert head.up.weight.grad[7].abs().max() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_features_of_any_precision_are_trained_on(dtype):
+    retain, forget = (
+        replace(f, shards=tuple(s.to(dtype).requires_grad_() for s in f.shards))
+        for f in separable()
+    )
+    head = fit_head(retain, forget, VOCAB, HeadConfig(steps=30)).head
+    assert head.up.weight.dtype == torch.float32
+    expected = fit_head(*separable(), VOCAB, HeadConfig(steps=30)).head
+    # bfloat16 keeps eight bits of a feature.
+    torch.testing.assert_close(head.up.weight, expected.up.weight, rtol=0, atol=0.05)
 
 
 def test_training_stops_at_the_first_evaluation_below_the_risk():

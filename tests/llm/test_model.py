@@ -227,6 +227,18 @@ def test_what_generation_and_trainers_ask_of_a_base(tmp_path):
     assert not T3ForCausalLM.from_pretrained(tmp_path, base=base).training
 
 
+def test_what_the_base_gave_others_is_left_alone():
+    """A hook that keeps the base's output finds the base's logits in it afterwards."""
+    model, ids = T3ForCausalLM(tiny_base("llama"), sharp_head()), torch.tensor([[3, 4, 5]])
+    kept = []
+    model.base.register_forward_hook(lambda _module, _args, output: kept.append(output))
+    with torch.inference_mode():
+        expected = model.base(ids).logits.clone()
+        scores = model(ids).logits
+    assert torch.equal(kept[-1].logits, expected)
+    assert not torch.equal(scores, expected)
+
+
 def test_sizes_and_settings_are_checked():
     base = tiny_base("llama")
     with pytest.raises(InputError, match="vocab_size 60 as in the base, got 50"):
