@@ -174,7 +174,7 @@ def fit_head(
         InputError: the two have different widths, or a target is outside the vocabulary.
         AssumptionError: training diverged at this learning rate.
 
-    The result depends on the arguments alone: same seed, same head.
+    The result depends on the arguments alone: same seed, same head, bit for bit on a CPU.
     """
     config = config or HeadConfig()
     _check(retain, forget, vocab_size)
