@@ -87,7 +87,9 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
     log_density = np.asarray(mixture.log_density, dtype=np.float64)[at]
     log_probability = np.asarray(mixture.log_probabilities, dtype=np.float64)[at]
     log_oracle, log_co_oracle = -np.logaddexp(0.0, -log_odds), -np.logaddexp(0.0, log_odds)
-    log_weight = np.log(reference[at]) + log_density / temperature
+    log_reference = np.log(reference[at])
+    log_weight = log_reference + log_density / temperature
+    logs = np.abs(log_reference) + np.abs(log_density) / temperature + np.abs(log_probability)
     log_normaliser = float(logsumexp(log_weight + scale * log_oracle + np.log(count)))
     single = np.exp(log_probability)
     oracle, co_oracle = np.exp(log_oracle), np.exp(log_co_oracle)
@@ -112,6 +114,6 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
         log_co_low=budget_floor(co_oracle, oracle, budget),
         sign=np.where((retain[at] > 0) & (forget[at] > 0), 0.0, -1.0),
         log_normaliser=log_normaliser,
-        largest_log=float(np.max(np.abs(log_weight))) + abs(log_normaliser),
+        largest_log=float(np.max(logs)) + abs(log_normaliser),
         inverse=inverse,
     )
