@@ -18,9 +18,9 @@ from t3theory.envelope.ascent import Climb, climb
 from t3theory.envelope.atoms import Point
 from t3theory.envelope.budget import spend
 from t3theory.envelope.coarse import coarsen
-from t3theory.envelope.dual import Dual, RetainDual
+from t3theory.envelope.dual import Dual, ForgetDual, RetainDual
 from t3theory.envelope.nodes import Node, Pool, few, solve
-from t3theory.envelope.pinning import concentrated, polish, raised, steepest
+from t3theory.envelope.pinning import alone, concentrated, polish, raised, steepest
 from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
 from t3theory.envelope.splits import split
 
@@ -53,6 +53,10 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
             climb(from_dual, point, best)
             if isinstance(dual, RetainDual) and cap <= best.value * (1 + tolerance):
                 break
+        if isinstance(dual, ForgetDual):
+            for from_dual, point in alone(dual):
+                if from_dual.value(point) > best.value:
+                    climb(from_dual, point, best)
         roots = [Node(dual, affordable(dual).span, Pool(), value=cap)]
     if cap <= best.value * (1 + tolerance):
         return best, roots

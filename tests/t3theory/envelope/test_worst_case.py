@@ -218,3 +218,20 @@ def test_a_thousand_distinct_atoms():
     m = overlapping(np.random.default_rng(1), 1000)
     for quantity in QUANTITIES:
         assert worst_case(m, 0.01, 2.0, quantity).gap < 1e-3
+
+
+@pytest.mark.parametrize(("n", "delta", "worst"), [(2, 1.0, 1.0), (4, 3.0, 1.5)])
+def test_equal_laws_on_equal_atoms_leave_an_error_on_one_atom_apart(n, delta, worst):
+    """Merged into one kind no start but f* was left, whose error is 0: all mass goes on one atom."""
+    even = np.full(n, 1 / n)
+    found = worst_case(Mixture(even, even, 0.99, even), delta, 1.0)
+    assert found.lower == pytest.approx(worst, rel=1e-3)
+    assert found.gap < 1e-3
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_one_atom_apart_closes_the_gap_of_uniform_laws_at_every_budget(n):
+    even = np.full(n, 1 / n)
+    for gamma, delta in itertools.product((0.05, 0.5), (1e-6, 1e-2, 0.5)):
+        m = Mixture(even, even, gamma, even)
+        assert worst_case(m, delta, 1.0).gap < 1e-3
