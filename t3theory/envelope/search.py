@@ -49,14 +49,7 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
     if many:
         roots, nodes = _sketched(dual, best, tolerance, nodes, cap), min(nodes, _MANY_NODES)
     else:
-        for from_dual, point in _starts(dual):
-            climb(from_dual, point, best)
-            if isinstance(dual, RetainDual) and cap <= best.value * (1 + tolerance):
-                break
-        if isinstance(dual, ForgetDual):
-            for from_dual, point in alone(dual):
-                if from_dual.value(point) > best.value:
-                    climb(from_dual, point, best)
+        _ascend(dual, best, cap / (1 + tolerance))
         roots = [Node(dual, affordable(dual).span, Pool(), value=cap)]
     if cap <= best.value * (1 + tolerance):
         return best, roots
@@ -86,6 +79,17 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
             for solved in solve(child, guesses, best, tolerance):
                 heapq.heappush(queue, (-solved.value, next(count), solved))
     return best, [entry[2] for entry in queue]
+
+
+def _ascend(dual: Dual, best: Climb, enough: float) -> None:
+    """Climb from every start; for the retain error until an error is `enough`."""
+    for from_dual, point in _starts(dual):
+        climb(from_dual, point, best)
+        if isinstance(dual, RetainDual) and enough <= best.value:
+            return
+    for from_dual, point in alone(dual) if isinstance(dual, ForgetDual) else []:
+        if from_dual.value(point) > best.value:
+            climb(from_dual, point, best)
 
 
 def _starts(dual: Dual) -> list[tuple[Dual, Point]]:

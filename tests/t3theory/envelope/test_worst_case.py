@@ -235,3 +235,11 @@ def test_one_atom_apart_closes_the_gap_of_uniform_laws_at_every_budget(n):
     for gamma, delta in itertools.product((0.05, 0.5), (1e-6, 1e-2, 0.5)):
         m = Mixture(even, even, gamma, even)
         assert worst_case(m, delta, 1.0).gap < 1e-3
+
+
+@pytest.mark.parametrize("delta", [1e-4, 1e-8, 1e-10, 1e-14])
+def test_small_budgets_are_spent_where_supports_are_apart(delta):
+    """f = 1 − λ/c on a forget atom: the risk falls to 0 between multipliers a part δ apart."""
+    assert worst_case(Mixture([1.0, 0.0], [0.0, 1.0], 0.1), delta, 1.0).gap < 1e-3
+    m = Mixture([0.8, 0.2, 0, 0], [0, 0, 0.8, 0.2], 0.9, [1e-2, 0.3, 1e-5, 1e-5])
+    assert worst_case(m, delta, 1.0).gap < 1e-3
