@@ -61,12 +61,16 @@ class Column(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A rigorous bound, the columns that attain it, their f^s and its profile where they were kept."""
+    """A rigorous bound, the columns that attain it, their f^s and its profile where they were kept.
+
+    `slack` is the part of the value that stands for rounding.
+    """
 
     value: float
     columns: list[Column]
     powers: list[Vector]
     profile: Profile | None = None
+    slack: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class ForgetDual:
                     powers.append(power)
             return np.array(rows)
 
-        values, columns = [], []
+        values, columns, lost = [], [], []
         slack, least = rounding(self.atoms), self.atoms.least
         for t, row in zip(ts, self.atoms.total(sums).tolist(), strict=True):
             column, size = Column(*row[:4]), self._held + t * (row[4] + least[0])
@@ -131,8 +135,9 @@ class ForgetDual:
             size += abs(price) * (1 + t * (column.normaliser + least[1]))
             size += t * multiplier * (self.delta + column.risk + 2 * self.atoms.entropy)
             values.append(value + slack * size)
+            lost.append(slack * size)
         # NumPy's maximum: an end that overflowed to nan must not leave the other's value
-        return Bound(float(np.max(values)), columns, powers, profile)
+        return Bound(float(np.max(values)), columns, powers, profile, max(lost))
 
     def _profile(
         self, both: tuple[Side, Side | None], multiplier: float, price: float
@@ -243,7 +248,8 @@ class RetainDual:
         size += abs(price) * (column.normaliser + self.atoms.least[1] + at)
         size += abs(np.log(at)) + abs(column.gain)
         size += (multiplier + self.worth) * (self.delta + column.risk + 2 * self.atoms.entropy)
-        return Bound(float(value + rounding(self.atoms) * size), [column], powers)
+        slack = float(rounding(self.atoms) * size)
+        return Bound(float(value) + slack, [column], powers, None, slack)
 
     def cuts(
         self, span: tuple[float, float], columns: NDArray[np.float64]

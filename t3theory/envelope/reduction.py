@@ -73,6 +73,10 @@ def _distinct(columns: list[Vector]) -> tuple[Any, Any, Any]:
     return order[new], inverse, np.bincount(group).astype(np.float64)
 
 
+def _largest(*logs: Vector) -> float:
+    return float(np.max(sum(np.abs(x) for x in logs)))
+
+
 def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: float) -> Atoms:
     """Drop atoms without mass, merge equal ones, and bound each by what the budget allows."""
     retain, forget, reference = (
@@ -89,8 +93,10 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
     log_oracle, log_co_oracle = -np.logaddexp(0.0, -log_odds), -np.logaddexp(0.0, log_odds)
     log_reference = np.log(reference[at])
     log_weight = log_reference + log_density / temperature
-    logs = np.abs(log_reference) + np.abs(log_density) / temperature + np.abs(log_probability)
-    log_normaliser = float(logsumexp(log_weight + scale * log_oracle + np.log(count)))
+    odds = max(1.0, scale) * np.where(np.isfinite(log_odds), log_odds, 0.0)
+    largest = _largest(log_reference, log_density / temperature, log_probability, odds)
+    rise = scale * log_oracle if scale > 0 else 0.0
+    log_normaliser = float(logsumexp(log_weight + rise + np.log(count)))
     single = np.exp(log_probability)
     oracle, co_oracle = np.exp(log_oracle), np.exp(log_co_oracle)
     with np.errstate(divide="ignore", over="ignore"):
@@ -114,6 +120,6 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
         log_co_low=budget_floor(co_oracle, oracle, budget),
         sign=np.where((retain[at] > 0) & (forget[at] > 0), 0.0, -1.0),
         log_normaliser=log_normaliser,
-        largest_log=float(np.max(logs)) + abs(log_normaliser),
+        largest_log=largest + abs(log_normaliser),
         inverse=inverse,
     )

@@ -64,7 +64,7 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
     patience = 0 if many or dual.atoms.scale > 1 else min(_PATIENCE, nodes)
     for trial in range(nodes + 1):
         node = queue[0][2]
-        if node.value <= best.value * (1 + tolerance):
+        if node.value - node.slack <= best.value * (1 + tolerance):  # the rest is rounding
             break
         if many and trial < _MANY_CLIMBS:
             climb(dual, dual.peak(node.span, *node.at), best)
