@@ -174,6 +174,8 @@ def alone(dual: ForgetDual) -> list[tuple[Dual, Point]]:
     share, found = x.single / x.probability, []
     for move, end, sign in ((raised, x.log_high, 1.0), (lowered, x.log_low, -1.0)):
         change = share * sign * (np.exp(x.scale * end) - bayes)
-        for z in {int(np.argmax(change * size)) for size in (x.weight, x.moved)}:
+        normaliser = np.maximum(1 + sign * change * x.weight, 1e-12)
+        scores = change * x.weight, change * x.moved, change * x.moved / normaliser
+        for z in {int(np.argmax(score)) for score in scores}:
             found.append(move(dual, z))
     return found

@@ -243,3 +243,14 @@ def test_small_budgets_are_spent_where_supports_are_apart(delta):
     assert worst_case(Mixture([1.0, 0.0], [0.0, 1.0], 0.1), delta, 1.0).gap < 1e-3
     m = Mixture([0.8, 0.2, 0, 0], [0, 0, 0.8, 0.2], 0.9, [1e-2, 0.3, 1e-5, 1e-5])
     assert worst_case(m, delta, 1.0).gap < 1e-3
+
+
+def test_one_atom_is_raised_where_it_adds_least_to_the_normaliser():
+    """γ near 1, s < 1, T = 50: another atom moves more of the forget data's mass, and N with it."""
+    m = Mixture(
+        [0.37964892, 0.19621627, 0.04448589, 0.37964892],
+        [0.49307725, 0.23915322, 0.26776953, 1e-100],
+        1 - 1e-9,
+        [4.52494974, 47.2087807, 0.0233989223, 0.00101640224],
+    )
+    assert worst_case(m, 4.44e-4, 50.0, "forget_error", 0.4, nodes=30).lower > 7.7
