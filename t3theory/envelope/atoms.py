@@ -19,6 +19,7 @@ Vector = NDArray[np.float64]
 _SUMMED = frozenset({"probability", "forget", "retain", "weight"})
 _BLOCK = 32768  # atoms whose dozen work arrays stay in a second-level cache
 _THREADS = min(2, os.cpu_count() or 1)
+_SUBNORMAL = 1e-307
 ROOM = 1e300
 """Of multipliers, which logarithms of f multiply, and of weights, which are summed."""
 
@@ -46,7 +47,7 @@ class Atoms:
         retain_density: p_r.
         log_low, log_co_low: lower bounds on log f and log(1−f) under the budget.
         sign: of p_r − p̂ in the forget error, where it is settled; 0 where either is allowed.
-        largest_log: the largest |logarithm| whose exponential became a weight.
+        largest_log: the largest sum of |logarithms| whose exponential became a weight or a P.
         inverse: which of the k each atom of the mixture was merged into; −1 where P = 0.
     """
 
@@ -184,6 +185,11 @@ class Atoms:
     def moved(self) -> Vector:
         """P_f p^{1/T}/N*: what f^s moves of the forget data's density."""
         return self.forget * self.base
+
+    @cached_property
+    def least(self) -> tuple[float, float]:
+        """What is added to the sizes of Σ P_f b f^s and Σ w f^s: below 1e-307 f^s loses digits."""
+        return _SUBNORMAL * float(self.moved.sum()), _SUBNORMAL * float(self.weight.sum())
 
     @cached_property
     def _mixed(self) -> tuple[Any, Any]:

@@ -22,7 +22,9 @@ _LEAST = -690.0  # log of the smallest multiplier: float64 holds it with room to
 _TRIALS = 100
 _STRIDE = 2.0  # of the log of a multiplier: the longest first step
 _EQUAL = 1e-13  # between two logs of multipliers that are the same
+_BESIDE = 4e-13  # of a multiplier: the next one to be told from it
 _APART = 1e-3  # of the mean reward: a first multiplier where no atom has both kinds of data
+_LEFT = 1e-5  # part of the budget for which to look between two multipliers
 _SPENT = 2e-6  # part of the budget that may be left, far below the gap asked for
 
 
@@ -35,11 +37,7 @@ def spend(dual: Dual, c: Vector, near: float = math.nan, jump: float = JUMP) -> 
 
     def risk(multiplier: float) -> tuple[float, float]:
         """The maximisers' risk and its derivative."""
-
-        def sums(block: Atoms, part: Vector) -> Vector:
-            return _risk(block, part, multiplier, worth)
-
-        spent, slope = atoms.total(sums, c).tolist()
+        spent, slope = atoms.total(lambda x, part: _risk(x, part, multiplier, worth), c).tolist()
         return spent, slope
 
     # Above s/(1−γ) the multiplier is exp(x); below it, where log f is worth more than its
@@ -50,19 +48,50 @@ def spend(dual: Dual, c: Vector, near: float = math.nan, jump: float = JUMP) -> 
     def multiplier(x: float) -> float:
         return -worth / (1 + math.exp(x)) if below else math.exp(x)
 
+    seen: dict[float, float] = {}
+
     def excess(x: float) -> tuple[float, float]:
         at = multiplier(x)
         spent, slope = risk(at)
-        spent = max(1e-320, spent)  # so ordered, 1e-320 for nan
+        seen[at] = spent
         step = -at * math.exp(x) / (1 + math.exp(x)) if below else at
-        return math.log(spent / dual.delta), slope * step / spent
+        if not spent > 0:  # or nan
+            return -math.inf, 0.0
+        return math.log(spent) - math.log(dual.delta), slope * step / spent
 
     chosen = multiplier(_root(excess, _guess(dual, c, near, below), jump))
     if worth > 0 and near > 0 and chosen < 1e-290:  # the guess was of the wrong kind
         return spend(dual, c, jump=jump)
-    parts = atoms.map(lambda block, part: _local(block, part, chosen, worth), c)
-    point = Point(*(np.concatenate(field) for field in zip(*map(parts_of, parts), strict=True)))
+    point = _everywhere(dual, c, chosen)
+    if chosen > 0 and seen[chosen] < dual.delta * (1 - _LEFT):
+        point = _topped(dual, c, chosen, point, seen[chosen])
     return point, chosen
+
+
+def _everywhere(dual: Dual, c: Vector, multiplier: float) -> Point:
+    parts = dual.atoms.map(lambda block, part: _local(block, part, multiplier, dual.worth), c)
+    return Point(*(np.concatenate(field) for field in zip(*map(parts_of, parts), strict=True)))
+
+
+def _topped(dual: Dual, c: Vector, multiplier: float, point: Point, spent: float) -> Point:
+    """Where a point spends too little and the nearest multiplier too much: what lies between.
+
+    On an atom of one kind of data f = 1 − λ/c, so that λ would be needed to a part δ. The risk
+    is convex in f: this share of the way spends no more than the budget.
+    """
+    atoms = dual.atoms
+    high = _everywhere(dual, c, multiplier * (1 - _BESIDE))
+    most = atoms.risk(high)
+    if not spent < dual.delta < most < math.inf:
+        return point
+    share = min((dual.delta - spent) / (most - spent), 1 - 1e-9)
+    up, rest = math.log(share), math.log1p(-share)
+    with np.errstate(divide="ignore"):
+        log_f, log_g = (
+            np.minimum(np.logaddexp(near + rest, far + up), 0.0)
+            for near, far in ((point.log_f, high.log_f), (point.log_g, high.log_g))
+        )
+    return Point(np.exp(atoms.scale * log_f), log_f, log_g)
 
 
 def _guess(dual: Dual, c: Vector, near: float, below: bool) -> float:
@@ -109,17 +138,19 @@ def _root(
     """Where a falling function crosses zero, on the side where it is ≤ 0; else the nearest end.
 
     `excess` gives value and slope. Newton's steps, in ever longer strides as long as no bracket
-    is known and halving it where they stop to gain; a jump is left at its higher side.
+    is known and halving it where they stop to gain; a jump is left at its higher side. A fall
+    to no risk at all (−inf) is none, nor a slope as steep: they may pass every amount.
     """
     low, high, x, stride, last = -math.inf, math.inf, guess, _STRIDE, math.inf
-    above = below = 0.0
+    above = below = fall = 0.0
     for _ in range(_TRIALS):
         value, slope = excess(x)
         if -_SPENT <= value <= 0:
             return x
         low, above = (x, value) if value > 0 else (low, above)
-        high, below = (high, below) if value > 0 else (x, value)
-        if high - low < (jump if above - below > _CLIFF else _EQUAL):
+        high, below, fall = (high, below, fall) if value > 0 else (x, value, -slope)
+        cliff = fall * (high - low) < _CLIFF < above - below < math.inf
+        if high - low < (jump if cliff else _EQUAL):
             break
         step = (value + _SPENT / 2) / -slope if slope < 0 else math.copysign(math.inf, value)
         gains, last = 2 * abs(value) < last, abs(value)

@@ -15,6 +15,7 @@ from t3theory._xp import as_numpy, log_sigmoid, namespace
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.envelope.atoms import Atoms, Point, log_rest
 from t3theory.envelope.dual import ForgetDual, RetainDual
+from t3theory.envelope.known import beforehand, jensen, slack
 from t3theory.envelope.pinning import raised
 from t3theory.envelope.reduction import reduce_atoms
 from t3theory.envelope.search import search
@@ -36,8 +37,8 @@ class Certificate:
     Args:
         lower: the error of the classifier with `log_odds`, whose excess risk is ≤ δ.
         upper: holds for every classifier within the budget; where float64 cannot hold the
-            weights p^{1/T}/N* or a P, the bound that needs no search: inf for the retain error
-            (unless T = s = 1), all mass on one atom for the forget error.
+            weights p^{1/T}/N* or a P, the bound that needs no search: by Jensen's inequality for
+            the retain error, all mass on one atom for the forget error.
         witness: that classifier as f(z) = P(retain | z), shape (n,); where the worst of all is
             below 1e-308, 0 stands for it, and only the log-odds attain `lower`.
         log_odds: log f/(1−f), shape (n,).
@@ -78,7 +79,8 @@ def worst_case(
         tolerance: relative gap at which the search stops.
         nodes: most branchings of the search; a real duality gap may need more.
     Raises:
-        AssumptionError: delta is negative or not finite, the quantity is unknown, T ≤ 0, s < 0, a
+        AssumptionError: delta is negative, not finite, or for the retain error so large that
+            s δ/(1−γ) is no float64; the quantity is unknown, T ≤ 0, s < 0, a
             tolerance that is not positive, or a fraction of a node.
 
     >>> m = Mixture([1.0, 0.0], [0.0, 1.0], gamma=0.1, reference=[1.0, 1e-3])
@@ -92,6 +94,8 @@ def worst_case(
     guidance_scale, nodes = nonnegative("guidance_scale", guidance_scale), count("nodes", nodes, 0)
     tolerance = positive("tolerance", tolerance)
     mixture = _widened(mixture)
+    if quantity == "retain_error":
+        _check_fall(delta, guidance_scale, mixture.gamma)
     # Weights that overflow, which `representable` tells; 0 · log 0 at s = 0, which no bound needs.
     with np.errstate(over="ignore", invalid="ignore"):
         atoms = reduce_atoms(mixture, delta, temperature, guidance_scale)
@@ -108,9 +112,10 @@ def worst_case(
     if delta == 0 or guidance_scale == 0 or one:  # all classifiers give the same estimate
         with np.errstate(invalid="ignore"):
             value, log_odds = attained(atoms, atoms.bayes())
-        return Certificate(value, value * (1 + 1e-12), np.exp(log_sigmoid(log_odds)), log_odds)
+            upper = value + slack(mixture, atoms, temperature, quantity, value)
+        return Certificate(value, upper, np.exp(log_sigmoid(log_odds)), log_odds)
     dual = (ForgetDual if quantity == "forget_error" else RetainDual)(atoms, delta)
-    cap = _known(mixture, delta, quantity, temperature == guidance_scale == 1)
+    cap = beforehand(mixture, delta, quantity, temperature == guidance_scale == 1)
     # A sum that overflows makes one trial bound infinite, which the search passes over.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if atoms.representable:
@@ -120,11 +125,19 @@ def worst_case(
             heavy, point = raised(dual, _heaviest(mixture, atoms, temperature))
             tried = attained(atoms, atoms.bayes()), attained(heavy.atoms, point)
             (value, log_odds), upper = max(tried, key=lambda pair: pair[0]), cap
+    if quantity == "retain_error":
+        upper = min(upper, jensen(mixture, atoms, delta, temperature))
     # In float64 the attained value may pass a bound that it meets, but by rounding only.
     size = float(np.dot(mixture.forget, mixture.retain / mixture.reference))
     if value > upper * (1 + 1e-9) + 1e-12 * (size if quantity == "forget_error" else 1.0):
         raise T3Error(f"the bound {upper} is below an attained {quantity} of {value}: a defect")
     return Certificate(value, max(upper, value), np.exp(log_sigmoid(log_odds)), log_odds)
+
+
+def _check_fall(delta: float, scale: float, gamma: float) -> None:
+    """Refuse a budget whose −s Σ P_r log f may pass the floats."""
+    if math.isinf(max(1.0, scale) * delta / (1 - gamma)):
+        raise AssumptionError("delta", "must leave s δ/(1−γ) a float64 for the retain error", delta)
 
 
 def _widened(mixture: Mixture) -> Mixture:
@@ -140,23 +153,6 @@ def _heaviest(mixture: Mixture, atoms: Atoms, temperature: float) -> int:
     log_weight = np.asarray(mixture.log_reference + mixture.log_density / temperature)
     rise = atoms.scale * atoms.log_high[atoms.inverse]
     return int(atoms.inverse[np.argmax(np.where(atoms.inverse >= 0, log_weight + rise, -np.inf))])
-
-
-def _known(mixture: Mixture, delta: float, quantity: str, guidance: bool) -> float:
-    """A bound that needs no search: B for the retain error of guidance, a vertex for the other.
-
-    The forget error is convex in P̂, so no law's exceeds that of all mass on one atom.
-    """
-    if quantity == "retain_error":
-        return delta / (1 - mixture.gamma) * (1 + 1e-15) if guidance else math.inf
-    retain, forget, reference = (
-        np.asarray(x, np.float64) for x in (mixture.retain, mixture.forget, mixture.reference)
-    )
-    density = retain / reference
-    with np.errstate(over="ignore"):
-        moved = forget * np.where(forget > 0, np.abs(density - 1 / reference) - density, 0.0)
-    # 1e-12: what a million terms of pairwise sums can lose.
-    return float((np.sum(forget * density) + max(0.0, np.max(moved))) * (1 + 1e-12))
 
 
 def _witness(mixture: Mixture, atoms: Atoms, point: Point, delta: float) -> Vector:

@@ -61,12 +61,16 @@ class Column(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A rigorous bound, the columns that attain it, their f^s and its profile where they were kept."""
+    """A rigorous bound, the columns that attain it, their f^s and its profile where they were kept.
+
+    `slack` is the part of the value that stands for rounding.
+    """
 
     value: float
     columns: list[Column]
     powers: list[Vector]
     profile: Profile | None = None
+    slack: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,18 +125,19 @@ class ForgetDual:
                     powers.append(power)
             return np.array(rows)
 
-        values, columns = [], []
-        slack = rounding(self.atoms)
+        values, columns, lost = [], [], []
+        slack, least = rounding(self.atoms), self.atoms.least
         for t, row in zip(ts, self.atoms.total(sums).tolist(), strict=True):
-            column, size = Column(*row[:4]), self._held + t * row[4]
+            column, size = Column(*row[:4]), self._held + t * (row[4] + least[0])
             columns.append(column)
             value = column.gain - t * column.moved + price * (1 - t * column.normaliser)
             value += t * multiplier * (self.delta - column.risk)
-            size += abs(price) * (1 + t * column.normaliser)
+            size += abs(price) * (1 + t * (column.normaliser + least[1]))
             size += t * multiplier * (self.delta + column.risk + 2 * self.atoms.entropy)
             values.append(value + slack * size)
+            lost.append(slack * size)
         # NumPy's maximum: an end that overflowed to nan must not leave the other's value
-        return Bound(float(np.max(values)), columns, powers, profile)
+        return Bound(float(np.max(values)), columns, powers, profile, max(lost))
 
     def _profile(
         self, both: tuple[Side, Side | None], multiplier: float, price: float
@@ -143,7 +148,7 @@ class ForgetDual:
         x, part = self.atoms, self.atoms.contested
         totals = low.terms.sum(axis=1) + high.terms.sum(axis=1)
         moved, normaliser, risk = totals.tolist()
-        size = moved + abs(price) * normaliser
+        size = moved + x.least[0] + abs(price) * (normaliser + x.least[1])
         size += multiplier * (self.delta + risk + 2 * x.entropy)
         constant, slope, minus = price, multiplier * self.delta, low.worth
         if part is not x:
@@ -240,9 +245,11 @@ class RetainDual:
         constant, size = self.constant
         value = constant + column.gain - price * column.normaliser + np.log(at) + price * at
         value += (multiplier + self.worth) * (self.delta - column.risk)
-        size += abs(price) * (column.normaliser + at) + abs(np.log(at)) + abs(column.gain)
+        size += abs(price) * (column.normaliser + self.atoms.least[1] + at)
+        size += abs(np.log(at)) + abs(column.gain)
         size += (multiplier + self.worth) * (self.delta + column.risk + 2 * self.atoms.entropy)
-        return Bound(float(value + rounding(self.atoms) * size), [column], powers)
+        slack = float(rounding(self.atoms) * size)
+        return Bound(float(value) + slack, [column], powers, None, slack)
 
     def cuts(
         self, span: tuple[float, float], columns: NDArray[np.float64]

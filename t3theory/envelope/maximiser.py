@@ -5,7 +5,7 @@ Everything that a bound on all classifiers needs from an atom is the maximiser o
     φ(f) = c f^s + A log f + B log(1−f)
 
 over the values f that the risk budget alone allows it. For s = 1 it is a root of a
-quadratic; both f and 1−f come out without cancellation.
+quadratic, both f and 1−f come out without cancellation; for other s its log-odds are found.
 """
 
 from __future__ import annotations
@@ -46,13 +46,14 @@ def maximise(
     # 0/0 only where a pure atom is indifferent; roots beyond the floats are told by their logs.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if plain:
-            candidates = [_quadratic(c, a, b, largest < _SQUARED)]
+            root = _quadratic(c, a, b, largest < _SQUARED)
+            candidates = [_logarithms(atoms, c, root, (co_multiplier, multiplier))]
         else:
-            candidates = power_roots(c, a, b, atoms.scale)
-        points = [
-            _into_box(atoms, *_logarithms(atoms, c, pair, (co_multiplier, multiplier)))
-            for pair in candidates
-        ]
+            log_a = np.log(abs(co_multiplier)) + atoms.log_oracle
+            log_b = np.log(multiplier) + atoms.log_co_oracle
+            roots = power_roots(c, log_a, log_b, atoms.scale, co_multiplier < 0)
+            candidates = [(-np.logaddexp(0.0, -x), -np.logaddexp(0.0, x)) for x in roots]
+        points = [_into_box(atoms, *pair) for pair in candidates]
         if (
             everywhere and co_multiplier < 0
         ):  # a fall of log f is then paid for: the low end may win
@@ -109,16 +110,15 @@ def _leading_terms(
     logs: tuple[Vector, Vector],
     masks: tuple[Any, Any],
 ) -> None:
-    """Roots closer to an end than float64 holds, told by their leading terms.
+    """Roots closer to an end than float64 holds, told by their leading terms, for s = 1.
 
-    1−f = b/(sc + a) near 1, and f = a/(b − c) near 0 for s = 1.
+    1−f = b/(c + a) near 1, and f = a/(b − c) near 0.
     """
     (log_f, log_g), (near, falls) = logs, masks
     a, b = multipliers[0] * atoms.oracle, multipliers[1] * atoms.co_oracle
-    rest = b - c if atoms.scale == 1 else np.zeros_like(b)
     ends = (
-        (log_g, ~falls, atoms.scale * c + a, multipliers[1], atoms.log_co_oracle),
-        (log_f, falls, rest, multipliers[0], atoms.log_oracle),
+        (log_g, ~falls, c + a, multipliers[1], atoms.log_co_oracle),
+        (log_f, falls, b - c, multipliers[0], atoms.log_oracle),
     )
     for log, side, rise, multiplier, log_share in ends:
         which = near & side & (rise > 0)

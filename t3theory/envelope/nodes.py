@@ -79,6 +79,7 @@ class Node:
     Args:
         stuck: that even one normaliser's bound is above what is attained, so that halving the
             interval is of no use.
+        slack: what of the value stands for rounding.
     """
 
     dual: Dual
@@ -89,6 +90,7 @@ class Node:
     tie: Tie | None = None
     stuck: bool = False
     depth: int = 0
+    slack: float = 0.0
 
 
 def solve(
@@ -111,6 +113,7 @@ class _Descent:
         self.fresh = len(node.pool.columns) == 0
         self.span, self.at = node.span, node.at
         self.value = math.inf if self.fresh else node.value
+        self.slack = 0.0 if self.fresh else node.slack
         self.covered: list[Node] = []
         self.apart: list[Node] = []
 
@@ -125,7 +128,7 @@ class _Descent:
         kept = self.node.pool.add(bound)
         if math.isfinite(bound.value):  # what overflowed says nothing
             if bound.value < self.value:
-                self.value, self.at = bound.value, point
+                self.value, self.at, self.slack = bound.value, point, bound.slack
             if bound.profile is not None and self.target < bound.value:
                 self._cut(bound.profile, point)
         return kept
@@ -183,6 +186,7 @@ class _Descent:
             tie=tie,
             stuck=stuck,
             depth=node.depth + 1,
+            slack=self.slack,
         )
 
     def _settled(self, model: float) -> bool:

@@ -6,16 +6,18 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from t3theory.envelope.ascent import ROUGH, STALL, Climb, climb
 from t3theory.envelope.atoms import Point, log_rest, parts_of
-from t3theory.envelope.dual import Dual, RetainDual
+from t3theory.envelope.dual import Dual, ForgetDual, RetainDual
 from t3theory.envelope.maximiser import lagrangian, maximise
 from t3theory.envelope.reduction import budget_floor
 
-__all__ = ["concentrated", "fill", "polish", "raised", "steepest"]
+__all__ = ["alone", "concentrated", "fill", "lowered", "polish", "raised", "steepest"]
 
+Vector = NDArray[np.float64]
 _SHARES = (0.0, 0.02, 0.08, 0.2, 0.4, 0.65, 1.0)  # of the way up: levels to pin f on first
 _DEEP = 40.0  # log of how far below its highest level f is tried
 
@@ -143,8 +145,37 @@ def steepest(dual: Dual) -> set[int]:
 def raised(dual: Dual, z: int) -> tuple[Dual, Point]:
     """All risk spent on raising f on one atom of kind z."""
     atoms, one = dual.atoms.separate(z)
-    parts = [part.copy() for part in parts_of(atoms.bayes())]
-    top, rest = atoms.log_high[one], atoms.log_co_low[one]
-    for array, value in zip(parts, (math.exp(atoms.scale * top), top, rest), strict=True):
-        array[one] = value
-    return replace(dual, atoms=atoms), Point(*parts)
+    return _moved(replace(dual, atoms=atoms), one, atoms.log_high, atoms.log_co_low)
+
+
+def lowered(dual: Dual, z: int) -> tuple[Dual, Point]:
+    """All risk spent on lowering f on one atom of kind z."""
+    atoms, one = dual.atoms.separate(z)
+    # −1e-300: log(1−f) of a box that the budget leaves no width
+    rest = log_rest(np.minimum(atoms.log_low, -1e-300))
+    return _moved(replace(dual, atoms=atoms), one, atoms.log_low, rest)
+
+
+def _moved(dual: Dual, one: int, log_f: Vector, log_g: Vector) -> tuple[Dual, Point]:
+    """f* but on one atom."""
+    parts = [part.copy() for part in parts_of(dual.atoms.bayes())]
+    values = np.exp(dual.atoms.scale * log_f), log_f, log_g
+    for array, value in zip(parts, values, strict=True):
+        array[one] = value[one]
+    return dual, Point(*parts)
+
+
+def alone(dual: ForgetDual) -> list[tuple[Dual, Point]]:
+    """All risk spent on one atom, up or down, where that moves most of N or of the forget data's.
+
+    Where equal laws make a symmetric start stationary, one atom of a kind set apart is none.
+    """
+    x, bayes = dual.atoms, dual.atoms.bayes().power
+    share, found = x.single / x.probability, []
+    for move, end, sign in ((raised, x.log_high, 1.0), (lowered, x.log_low, -1.0)):
+        change = share * sign * (np.exp(x.scale * end) - bayes)
+        normaliser = np.maximum(1 + sign * change * x.weight, 1e-12)
+        scores = change * x.weight, change * x.moved, change * x.moved / normaliser
+        for z in {int(np.argmax(score)) for score in scores}:
+            found.append(move(dual, z))
+    return found

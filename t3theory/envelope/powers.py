@@ -7,19 +7,69 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from t3theory.envelope.atoms import log_rest
+
 __all__ = ["power_roots"]
 
 Vector = NDArray[np.float64]
 Function = Callable[[Vector], tuple[Vector, Vector]]
 
-_REACH = 745.0  # log-odds beyond which float64 has no f, or no 1−f, left
+_REACH = 4000.0  # log-odds beyond any root with c ≥ 0 whose terms are above e^−745 b
+_FARTHEST = 1e300  # of log-odds
 _STEPS = 60  # enough to halve a bracket of twice that down to 1e-15, should Newton never help
 # A maximiser x off by e costs its objective e²s²/2 of its terms: 1e-9 is far below rounding.
 _CLOSE = 1e-9
 
 
-def power_roots(c: Vector, a: Vector, b: Vector, scale: float) -> list[tuple[Vector, Vector]]:
-    """Local maximisers (f, 1−f) of φ(f) = c f^s + a log f + b log(1−f), b ≥ 0.
+def power_roots(
+    c: Vector, log_a: Vector, log_b: Vector, scale: float, paid: bool = False
+) -> list[Vector]:
+    """Log-odds of local maximisers of φ(f) = c f^s + a log f + b log(1−f); ±inf stands for 1 and 0.
+
+    Args:
+        c: shape (k,).
+        log_a, log_b: log |a| and log b, which tell roots that no float f is near enough to.
+        paid: that a ≤ 0, a fall of log f being paid for.
+    """
+    found = _rising_roots(c, log_a, log_b, scale, paid)
+    if not paid and (c < 0).any():
+        z = np.flatnonzero((c < 0) & (log_a > -np.inf))
+        found[0][z] = _balance(np.log(-scale * c[z]), log_a[z], log_b[z], scale)
+        for other in found[1:]:
+            other[z] = found[0][z]
+    return found
+
+
+def _balance(log_c: Vector, log_a: Vector, log_b: Vector, scale: float) -> Vector:
+    """The only root of s|c| f^s + b f/(1−f) = a > 0: the maximiser where c < 0.
+
+    All terms are positive, so their logarithms hold every digit wherever the root is:
+    (a/(s|c|))^{1/s} may be far below the floats where f^s is not. At the root one of the two
+    terms is at least a/2 and neither is above a, which brackets it.
+    """
+
+    def function(x: Vector) -> tuple[Vector, Vector]:
+        f, log_f = _sigmoid(x)
+        power, odds = log_c + scale * log_f, log_b + x
+        total = np.logaddexp(power, odds)
+        share = np.exp(power - total)
+        return log_a - total, -(share * scale * (1 - f) + 1 - share)
+
+    def end(log_term: Vector) -> Vector:
+        log_f = np.minimum((log_term - log_c) / scale, 0.0)
+        x = np.minimum(log_f - log_rest(log_f), log_term - log_b)
+        return np.clip(x, -_FARTHEST, _FARTHEST)
+
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        low, high = end(log_a - np.log(2)), end(log_a)
+        x = _falling_root(function, low, high, high)
+    return np.where(np.abs(x) < _FARTHEST, x, np.copysign(np.inf, x))
+
+
+def _rising_roots(
+    c: Vector, log_a: Vector, log_b: Vector, scale: float, paid: bool
+) -> list[Vector]:
+    """Local maximisers where c ≥ 0; f = 0 where it is not.
 
     With h(f) = f φ'(f) = s c f^s + a − b f/(1−f), the sign of h' is that of
     log(s²c/b) + (s−1) log f + 2 log(1−f), which rises up to f = (s−1)/(s+1) and falls
@@ -27,10 +77,9 @@ def power_roots(c: Vector, a: Vector, b: Vector, scale: float) -> list[tuple[Vec
     any), and falls: a maximiser is a root in the first or in the last stretch.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_b = np.log(b)
-        level = np.where(c > 0, 2 * np.log(scale) + np.log(np.maximum(c, 0.0)) - log_b, -np.inf)
-        start = np.log(np.maximum(a, 0.0)) - log_b
-    level = np.where((c > 0) & (b == 0), np.inf, level)
+        log_c = np.log(scale) + np.log(np.maximum(c, 0.0))
+        level = np.where(c > 0, np.log(scale) + log_c - log_b, -np.inf)
+        start = log_a - log_b
     start = np.where(np.isfinite(start), start, 0.0)
 
     def turning(x: Vector) -> tuple[Vector, Vector]:
@@ -40,27 +89,36 @@ def power_roots(c: Vector, a: Vector, b: Vector, scale: float) -> list[tuple[Vec
         return value, (scale - 1) * (1 - f) - 2 * f
 
     def derivative(x: Vector) -> tuple[Vector, Vector]:
-        # The sign of h, as the near-linear log(s c f^s + a) − log b − x.
-        f, log_f = _sigmoid(x)
-        rise = scale * c * np.exp(scale * log_f)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            left = rise + a
-            value = np.where(left > 0, np.log(np.maximum(left, 0.0)) - log_b - x, -1.0)
-            slope = np.where(left > 0, scale * rise * (1 - f) / left - 1, np.nan)
-        return value, slope
+        return _log_ratio(x, (log_c, log_a, log_b), scale, paid)
 
     ends = np.full_like(c, _REACH)
     peak = np.full_like(c, np.log((scale - 1) / 2) if scale > 1 else -_REACH)
     # A concave f^s with a ≥ 0 has one root only, wherever h turns.
-    rises = (turning(peak)[0] > 0) & ((scale > 1) | (a < 0))
+    rises = (turning(peak)[0] > 0) & ((scale > 1) | paid)
     last = -ends
     if rises.any():
         last = np.where(rises, _falling_root(turning, peak, ends, peak + 1), -ends)
-    roots = [_shares(_falling_root(derivative, last, ends, start))]
+    roots = [_falling_root(derivative, last, ends, start)]
     if scale > 1 and rises.any():
         first = -_falling_root(_mirrored(turning), -peak, ends, 1 - peak)
-        roots.append(_shares(_falling_root(derivative, -ends, np.where(rises, first, ends), start)))
-    return roots
+        roots.append(_falling_root(derivative, -ends, np.where(rises, first, ends), start))
+    # The ends of the range stand for 0 and 1.
+    return [np.where(np.abs(x) > _REACH - 1, np.copysign(np.inf, x), x) for x in roots]
+
+
+def _log_ratio(
+    x: Vector, logs: tuple[Vector, Vector, Vector], scale: float, paid: bool
+) -> tuple[Vector, Vector]:
+    """The sign of h (see `_rising_roots`), as the near-linear log(s c f^s + a) − log b − x."""
+    (f, log_f), (log_c, log_a, log_b) = _sigmoid(x), logs
+    power = log_c + scale * log_f
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if paid:
+            left = power + np.log(-np.expm1(np.minimum(log_a - power, 0.0)))
+        else:
+            left = np.logaddexp(power, log_a)
+        value = np.where(left > -np.inf, left - log_b - x, -1.0)
+        return value, scale * np.exp(power - left) * (1 - f) - 1
 
 
 def _mirrored(function: Function) -> Function:
@@ -100,12 +158,3 @@ def _falling_root(function: Function, low: Vector, high: Vector, start: Vector) 
             if moved <= _CLOSE:
                 break
     return x
-
-
-def _shares(log_odds: Vector) -> tuple[Vector, Vector]:
-    f, g = _sigmoid(log_odds)[0], _sigmoid(-log_odds)[0]
-    # The ends of the range stand for 0 and 1.
-    ends = np.abs(log_odds) > _REACH - 1
-    return np.where(ends, np.where(log_odds > 0, 1.0, 0.0), f), np.where(
-        ends, np.where(log_odds > 0, 0.0, 1.0), g
-    )

@@ -17,7 +17,7 @@ from t3theory.envelope.budget import spend
 from t3theory.envelope.dual import Dual, ForgetDual, rounding
 from t3theory.envelope.maximiser import maximise
 
-__all__ = ["LEAST_NORMALISER", "Reach", "affordable", "normalisers"]
+__all__ = ["LEAST_NORMALISER", "Reach", "affordable", "mean_log_f", "normalisers"]
 
 Vector = NDArray[np.float64]
 
@@ -43,13 +43,22 @@ def normalisers(dual: Dual) -> tuple[float, float]:
     # Jensen: log N ≥ Σ P_r log(w/P_r) + s Σ P_r log f, and the risk bounds the last sum.
     live = x.retain > 0
     ratio = np.log(x.slope[live]) - x.log_oracle[live] + math.log1p(-x.gamma)
-    rest = np.where(x.co_oracle > 0, x.log_co_oracle, 0.0)
-    spent = dual.delta - float(np.dot(x.probability, x.co_oracle * rest))
-    mean = float(np.dot(x.retain[live], x.log_oracle[live])) - spent / (1 - x.gamma)
-    jensen = float(np.dot(x.retain[live], ratio)) + x.scale * mean
+    jensen = float(np.dot(x.retain[live], ratio)) + x.scale * mean_log_f(x, dual.delta)[0]
     low = max(low, math.exp(min(jensen, 0.0)))
     slack = 1e-9 + 4 * x.size * rounding(x)  # of the sums, whatever their order
     return max(low * (1 - slack), LEAST_NORMALISER), high * (1 + slack)
+
+
+def mean_log_f(atoms: Atoms, delta: float) -> tuple[float, float]:
+    """Least Σ P_r log f within the budget, and the size of its terms.
+
+    Σ P (1−f*) log((1−f*)/(1−f)) ≥ Σ P (1−f*) log(1−f*) leaves the rest of the risk to it.
+    """
+    x, live = atoms, atoms.retain > 0
+    rest = np.where(x.co_oracle > 0, x.log_co_oracle, 0.0)
+    spent = (delta - float(np.dot(x.probability, x.co_oracle * rest))) / (1 - x.gamma)
+    star = float(np.dot(x.retain[live], x.log_oracle[live]))
+    return star - spent, spent - star
 
 
 def affordable(dual: Dual, guesses: Sequence[float] = ()) -> Reach:

@@ -73,22 +73,30 @@ def _distinct(columns: list[Vector]) -> tuple[Any, Any, Any]:
     return order[new], inverse, np.bincount(group).astype(np.float64)
 
 
+def _floats(*arrays: Any) -> list[Vector]:
+    return [np.asarray(x, dtype=np.float64) for x in arrays]
+
+
+def _largest(*logs: Vector) -> float:
+    return float(np.max(sum(np.abs(x) for x in logs)))
+
+
 def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: float) -> Atoms:
     """Drop atoms without mass, merge equal ones, and bound each by what the budget allows."""
-    retain, forget, reference = (
-        np.asarray(x, dtype=np.float64) for x in (mixture.retain, mixture.forget, mixture.reference)
-    )
+    retain, forget, reference = _floats(mixture.retain, mixture.forget, mixture.reference)
     live = np.flatnonzero((retain > 0) | (forget > 0))
     first, merged, count = _distinct([retain[live], forget[live], reference[live]])
     inverse = np.full(retain.shape, -1, dtype=np.intp)
     inverse[live] = merged
     at = live[first]
-    log_odds = np.asarray(bayes_log_odds(mixture), dtype=np.float64)[at]
-    log_density = np.asarray(mixture.log_density, dtype=np.float64)[at]
-    log_probability = np.asarray(mixture.log_probabilities, dtype=np.float64)[at]
+    logs = bayes_log_odds(mixture), mixture.log_density, mixture.log_probabilities
+    log_odds, log_density, log_probability = (x[at] for x in _floats(*logs))
     log_oracle, log_co_oracle = -np.logaddexp(0.0, -log_odds), -np.logaddexp(0.0, log_odds)
-    log_weight = np.log(reference[at]) + log_density / temperature
-    log_normaliser = float(logsumexp(log_weight + scale * log_oracle + np.log(count)))
+    log_reference = np.log(reference[at])
+    log_weight = log_reference + log_density / temperature
+    odds = max(1.0, scale) * np.where(np.isfinite(log_odds), log_odds, 0.0)
+    rise = np.log(count) + (scale * log_oracle if scale > 0 else 0.0)
+    log_normaliser = float(logsumexp(log_weight + rise))
     single = np.exp(log_probability)
     oracle, co_oracle = np.exp(log_oracle), np.exp(log_co_oracle)
     with np.errstate(divide="ignore", over="ignore"):
@@ -112,6 +120,7 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
         log_co_low=budget_floor(co_oracle, oracle, budget),
         sign=np.where((retain[at] > 0) & (forget[at] > 0), 0.0, -1.0),
         log_normaliser=log_normaliser,
-        largest_log=float(np.max(np.abs(log_weight))) + abs(log_normaliser),
+        largest_log=_largest(log_reference, log_density / temperature, log_probability, odds)
+        + abs(log_normaliser),
         inverse=inverse,
     )

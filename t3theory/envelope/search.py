@@ -18,9 +18,9 @@ from t3theory.envelope.ascent import Climb, climb
 from t3theory.envelope.atoms import Point
 from t3theory.envelope.budget import spend
 from t3theory.envelope.coarse import coarsen
-from t3theory.envelope.dual import Dual, RetainDual
+from t3theory.envelope.dual import Dual, ForgetDual, RetainDual
 from t3theory.envelope.nodes import Node, Pool, few, solve
-from t3theory.envelope.pinning import concentrated, polish, raised, steepest
+from t3theory.envelope.pinning import alone, concentrated, fill, polish, raised, steepest
 from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
 from t3theory.envelope.splits import split
 
@@ -29,7 +29,7 @@ __all__ = ["search"]
 _MANY_NODES, _MANY_CLIMBS = 12, 3  # branchings and climbs where each bound visits very many atoms
 _GUESSES = 3  # ascents whose multipliers open a search
 _PATIENCE = 8  # branchings before f is pinned at many levels
-_PINNED_ATOMS = 100_000  # above it f is pinned on no atom: on a million that would take a minute
+_PINNED_ATOMS = 100_000  # above it f is pinned at one level: all would take a minute on a million
 
 
 def search(dual: Dual, tolerance: float, nodes: int, cap: float = math.inf) -> tuple[Climb, float]:
@@ -49,10 +49,7 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
     if many:
         roots, nodes = _sketched(dual, best, tolerance, nodes, cap), min(nodes, _MANY_NODES)
     else:
-        for from_dual, point in _starts(dual):
-            climb(from_dual, point, best)
-            if isinstance(dual, RetainDual) and cap <= best.value * (1 + tolerance):
-                break
+        _ascend(dual, best, cap / (1 + tolerance))
         roots = [Node(dual, affordable(dual).span, Pool(), value=cap)]
     if cap <= best.value * (1 + tolerance):
         return best, roots
@@ -67,13 +64,13 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
     patience = 0 if many or dual.atoms.scale > 1 else min(_PATIENCE, nodes)
     for trial in range(nodes + 1):
         node = queue[0][2]
-        if node.value <= best.value * (1 + tolerance):
+        if _met(node, best, tolerance):
             break
         if many and trial < _MANY_CLIMBS:
             climb(dual, dual.peak(node.span, *node.at), best)
-        if trial == patience and dual.atoms.size <= _PINNED_ATOMS:
-            polish(best, dual, node.value / (1 + tolerance))
-        children = [] if trial == nodes else split(node)
+        if trial == patience:
+            _refine(best, dual, node, tolerance)
+        children = [] if trial == nodes or _met(node, best, tolerance) else split(node)
         if not children:
             break
         heapq.heappop(queue)
@@ -82,6 +79,30 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
             for solved in solve(child, guesses, best, tolerance):
                 heapq.heappush(queue, (-solved.value, next(count), solved))
     return best, [entry[2] for entry in queue]
+
+
+def _met(node: Node, best: Climb, tolerance: float) -> bool:
+    """Whether a node's bound is near enough to what is attained, but for rounding."""
+    return node.value - node.slack <= best.value * (1 + tolerance)
+
+
+def _refine(best: Climb, dual: Dual, node: Node, tolerance: float) -> None:
+    """Pin f on one atom: at every level, or of very many atoms at what the others leave."""
+    if dual.atoms.size <= _PINNED_ATOMS:
+        polish(best, dual, node.value / (1 + tolerance))
+    elif isinstance(dual, RetainDual):
+        fill(best, dual, *node.at)
+
+
+def _ascend(dual: Dual, best: Climb, enough: float) -> None:
+    """Climb from every start; for the retain error until an error is `enough`."""
+    for from_dual, point in _starts(dual):
+        climb(from_dual, point, best)
+        if isinstance(dual, RetainDual) and enough <= best.value:
+            return
+    for from_dual, point in alone(dual) if isinstance(dual, ForgetDual) else []:
+        if from_dual.value(point) > best.value:
+            climb(from_dual, point, best)
 
 
 def _starts(dual: Dual) -> list[tuple[Dual, Point]]:

@@ -61,7 +61,7 @@ def test_normalisers_too_small_for_float64_are_left_to_the_bound_known_beforehan
     dual = ForgetDual(reduce_atoms(PURE, 900.0, 1.0, 1.0), 900.0)
     assert normalisers(dual)[0] == LEAST_NORMALISER
     found = worst_case(PURE, 900.0, 2.0, "retain_error")
-    assert found.upper == math.inf
+    assert 1000 <= found.upper < 1001  # −Σ P_r log f is at most δ/(1−γ) and the entropy of f*
     assert found.lower > 700  # float64 has no smaller N than e^−745
     # every law's forget error is below that of all mass on the forget atom, and this one's is near
     assert 0.999 < worst_case(PURE, 900.0, 2.0).lower <= worst_case(PURE, 900.0, 2.0).upper
@@ -173,7 +173,7 @@ def test_leaves_cover_the_normalisers_and_hold_for_the_classifiers_in_them(seed,
 def test_one_atom_leaves_nothing_to_err_on():
     for quantity in ("forget_error", "retain_error"):
         found = worst_case(Mixture([1.0, 0.0], [1.0, 0.0], 0.1), 0.5, 1.0, quantity)
-        assert found.lower == found.upper == 0
+        assert 0 == found.lower <= found.upper <= 1e-12
 
 
 def test_guidance_with_a_scale_can_exceed_b():
@@ -314,7 +314,7 @@ def test_weights_that_float64_cannot_hold_leave_the_bound_that_needs_no_search(n
     assert 0 <= found.lower <= found.upper == pytest.approx(vertex, rel=1e-10)
     assert float(excess_risk_of_log_odds(m, found.log_odds)) <= delta
     retain = worst_case(m, delta, temperature, "retain_error", *rest[1:])
-    assert 0 <= retain.lower <= retain.upper == math.inf
+    assert 0 <= retain.lower <= retain.upper < math.inf
 
 
 def test_a_cooled_spike_reaches_its_vertex():

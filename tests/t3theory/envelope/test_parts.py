@@ -72,7 +72,8 @@ def test_no_log_odds_beats_the_power_roots(scale):
     def objective(f, g):
         return c * f**scale + a * np.log(f) + b * np.log(g)
 
-    found = np.max([objective(f, g) for f, g in power_roots(c, a, b, scale)], axis=0)
+    roots = power_roots(c, np.log(a), np.log(b), scale)
+    found = np.max([objective(1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))) for x in roots], axis=0)
     size = np.abs(c) + a + b
     for x in np.linspace(-60, 60, 4001):
         f, g = 1 / (1 + math.exp(-x)), 1 / (1 + math.exp(x))

@@ -218,3 +218,39 @@ def test_a_thousand_distinct_atoms():
     m = overlapping(np.random.default_rng(1), 1000)
     for quantity in QUANTITIES:
         assert worst_case(m, 0.01, 2.0, quantity).gap < 1e-3
+
+
+@pytest.mark.parametrize(("n", "delta", "worst"), [(2, 1.0, 1.0), (4, 3.0, 1.5)])
+def test_equal_laws_on_equal_atoms_leave_an_error_on_one_atom_apart(n, delta, worst):
+    """Merged into one kind no start but f* was left, whose error is 0: all mass goes on one atom."""
+    even = np.full(n, 1 / n)
+    found = worst_case(Mixture(even, even, 0.99, even), delta, 1.0)
+    assert found.lower == pytest.approx(worst, rel=1e-3)
+    assert found.gap < 1e-3
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_one_atom_apart_closes_the_gap_of_uniform_laws_at_every_budget(n):
+    even = np.full(n, 1 / n)
+    for gamma, delta in itertools.product((0.05, 0.5), (1e-6, 1e-2, 0.5)):
+        m = Mixture(even, even, gamma, even)
+        assert worst_case(m, delta, 1.0).gap < 1e-3
+
+
+@pytest.mark.parametrize("delta", [1e-4, 1e-8, 1e-10, 1e-14])
+def test_small_budgets_are_spent_where_supports_are_apart(delta):
+    """f = 1 − λ/c on a forget atom: the risk falls to 0 between multipliers a part δ apart."""
+    assert worst_case(Mixture([1.0, 0.0], [0.0, 1.0], 0.1), delta, 1.0).gap < 1e-3
+    m = Mixture([0.8, 0.2, 0, 0], [0, 0, 0.8, 0.2], 0.9, [1e-2, 0.3, 1e-5, 1e-5])
+    assert worst_case(m, delta, 1.0).gap < 1e-3
+
+
+def test_one_atom_is_raised_where_it_adds_least_to_the_normaliser():
+    """γ near 1, s < 1, T = 50: another atom moves more of the forget data's mass, and N with it."""
+    m = Mixture(
+        [0.37964892, 0.19621627, 0.04448589, 0.37964892],
+        [0.49307725, 0.23915322, 0.26776953, 1e-100],
+        1 - 1e-9,
+        [4.52494974, 47.2087807, 0.0233989223, 0.00101640224],
+    )
+    assert worst_case(m, 4.44e-4, 50.0, "forget_error", 0.4, nodes=30).lower > 7.7
