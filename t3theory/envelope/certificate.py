@@ -113,25 +113,33 @@ def worst_case(
         with np.errstate(invalid="ignore"):
             value, log_odds = attained(atoms, atoms.bayes())
             upper = value + slack(mixture, atoms, temperature, quantity, value)
-        return Certificate(value, upper, np.exp(log_sigmoid(log_odds)), log_odds)
+        return _certificate(value, upper, log_odds)
     dual = (ForgetDual if quantity == "forget_error" else RetainDual)(atoms, delta)
-    cap = beforehand(mixture, delta, quantity, temperature == guidance_scale == 1)
+    upper = beforehand(mixture, delta, quantity, temperature == guidance_scale == 1)
     # A sum that overflows makes one trial bound infinite, which the search passes over.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if atoms.representable:
-            best, upper = search(dual, tolerance, nodes, cap)
+            best, upper = search(dual, tolerance, nodes, upper)
             value, log_odds = attained(best.atoms, best.point)
         else:
             heavy, point = raised(dual, _heaviest(mixture, atoms, temperature))
             tried = attained(atoms, atoms.bayes()), attained(heavy.atoms, point)
-            (value, log_odds), upper = max(tried, key=lambda pair: pair[0]), cap
+            value, log_odds = max(tried, key=lambda pair: pair[0])
     if quantity == "retain_error":
         upper = min(upper, jensen(mixture, atoms, delta, temperature))
-    # In float64 the attained value may pass a bound that it meets, but by rounding only.
+    return _certificate(value, _above(mixture, quantity, value, upper), log_odds)
+
+
+def _certificate(value: float, upper: float, log_odds: Vector) -> Certificate:
+    return Certificate(value, upper, np.exp(log_sigmoid(log_odds)), log_odds)
+
+
+def _above(mixture: Mixture, quantity: str, value: float, upper: float) -> float:
+    """The bound; in float64 the attained value may pass one that it meets, but by rounding only."""
     size = float(np.dot(mixture.forget, mixture.retain / mixture.reference))
     if value > upper * (1 + 1e-9) + 1e-12 * (size if quantity == "forget_error" else 1.0):
         raise T3Error(f"the bound {upper} is below an attained {quantity} of {value}: a defect")
-    return Certificate(value, max(upper, value), np.exp(log_sigmoid(log_odds)), log_odds)
+    return max(upper, value)
 
 
 def _check_fall(delta: float, scale: float, gamma: float) -> None:

@@ -92,15 +92,15 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
     logs = bayes_log_odds(mixture), mixture.log_density, mixture.log_probabilities
     log_odds, log_density, log_probability = (x[at] for x in _floats(*logs))
     log_oracle, log_co_oracle = -np.logaddexp(0.0, -log_odds), -np.logaddexp(0.0, log_odds)
-    log_reference = np.log(reference[at])
-    log_weight = log_reference + log_density / temperature
+    log_reference, tempered = np.log(reference[at]), log_density / temperature
+    log_weight = log_reference + tempered
     odds = max(1.0, scale) * np.where(np.isfinite(log_odds), log_odds, 0.0)
     rise = np.log(count) + (scale * log_oracle if scale > 0 else 0.0)
-    log_normaliser = float(logsumexp(log_weight + rise))
-    single = np.exp(log_probability)
+    log_normaliser, single = float(logsumexp(log_weight + rise)), np.exp(log_probability)
     oracle, co_oracle = np.exp(log_oracle), np.exp(log_co_oracle)
     with np.errstate(divide="ignore", over="ignore"):
         budget = delta / single
+    largest = _largest(log_reference, tempered, log_probability, odds)
     return Atoms(
         gamma=mixture.gamma,
         scale=scale,
@@ -113,14 +113,13 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
         co_oracle=co_oracle,
         log_oracle=log_oracle,
         log_co_oracle=log_co_oracle,
-        base=np.exp(log_density / temperature - log_normaliser),
+        base=np.exp(tempered - log_normaliser),
         slope=np.exp(log_weight - log_normaliser - log_probability),
         retain_density=retain[at] / reference[at],
         log_low=budget_floor(oracle, co_oracle, budget),
         log_co_low=budget_floor(co_oracle, oracle, budget),
         sign=np.where((retain[at] > 0) & (forget[at] > 0), 0.0, -1.0),
         log_normaliser=log_normaliser,
-        largest_log=_largest(log_reference, log_density / temperature, log_probability, odds)
-        + abs(log_normaliser),
+        largest_log=largest + abs(log_normaliser),
         inverse=inverse,
     )
