@@ -203,6 +203,26 @@ def test_numbers_of_the_subset_are_the_records():
     assert max(BASELINES, key=blind.__getitem__) == "uld"
 
 
+def test_numbers_of_other_authors_are_the_records():
+    run = Run("small-forget05-tofu")
+    text = told("docs/results.md", "## Other authors", "## A hundredth")
+    passing = {m: sum(x > math.log10(0.05) for x in run.of(m, QUALITY))
+               for m in ("guidance", "tempering", *TILTED, *run.baselines)}  # fmt: skip
+    assert {m: n for m, n in passing.items() if n} == {"guidance": 1, "t3-gated": 4, "t3-soft": 3}
+    assert max(x for m in run.baselines for x in run.of(m, QUALITY)) < -6
+    assert run.baselines == list(BASELINES)
+    for method, other in (("t3-gated", "guidance"), ("t3-gated", "t3"), ("t3", "guidance")):
+        assert run.above(method, other, QUALITY, 1) in text
+    kept = run.mean("t3-gated", UTILITY) / run.mean("full", UTILITY)
+    assert f"{kept:.0%} of the full model's utility".replace("%", " %") in text
+    blind = {
+        m: f"{run.mean(m, QUALITY, 'llm.blind'):.1f}".replace("-", "−")
+        for m in (*TILTED, "guidance")
+    }
+    assert f"softly gated T3 is at {blind['t3-soft']}; uniform T3 falls to {blind['t3']}" in text
+    assert f"guidance to {blind['guidance']}:" in text
+
+
 @pytest.mark.parametrize(
     ("name", "relearnt", "fluent"),
     [
