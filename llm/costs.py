@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from llm.encoding import Encoded
 from llm.experiment import ExperimentConfig
-from llm.features import batch_means
+from llm.features import answer_targets, batch_means
 from llm.fit_head import fit_head
 from llm.head import LowRankHead
 from llm.head_loss import head_loss
@@ -79,7 +77,7 @@ def seconds_a_step(
     watch = Stopwatch()
     for rows in steps:
         means = [batch_means(base, part).clone() for part in rows]  # no longer inference's
-        targets = [_targets(part).to(base.device) for part in rows]
+        targets = [answer_targets(part).to(base.device) for part in rows]
         optimizer.zero_grad()
         retain, forget = map(head.at, means, targets)
         loss = head_loss(retain, forget)
@@ -87,7 +85,3 @@ def seconds_a_step(
         optimizer.step()
     loss.item()  # what a GPU still has to do counts too
     return watch.seconds / len(steps)
-
-
-def _targets(rows: Sequence[Encoded]) -> Int[Tensor, " answers"]:
-    return torch.tensor([token for ids, start in rows for token in ids[start:]])

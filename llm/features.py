@@ -29,7 +29,7 @@ from llm.model import T3ForCausalLM
 from t3theory.exceptions import InputError
 from t3theory.records import atomic_path, config_hash, write_json
 
-__all__ = ["Features", "batch_means", "cache_features", "pooled_answers"]
+__all__ = ["Features", "answer_targets", "batch_means", "cache_features", "pooled_answers"]
 
 FORMAT = 1
 """Changes whenever the numbers or the layout of a cache do."""
@@ -152,6 +152,11 @@ def batch_means(base: Any, rows: Sequence[Encoded]) -> Float[Tensor, "answers hi
             f"{hidden.dtype} are not finite; expected sound weights, or another precision"
         )
     return means
+
+
+def answer_targets(rows: Sequence[Encoded]) -> Int[Tensor, " answers"]:
+    """The tokens of the answers, row after row: what the pooled states predict."""
+    return torch.tensor([token for ids, start in rows for token in ids[start:]])
 
 
 def _check_rows(rows: Sequence[Encoded]) -> None:
@@ -278,6 +283,5 @@ def _damaged(where: Path, reason: object) -> InputError:
 
 
 def _assemble(shards: Sequence[Tensor], rows: Sequence[Encoded]) -> Features:
-    targets = torch.tensor([token for ids, start in rows for token in ids[start:]])
     lengths = torch.tensor([0] + [len(ids) - start for ids, start in rows])
-    return Features(tuple(shards), targets, torch.cumsum(lengths, 0))
+    return Features(tuple(shards), answer_targets(rows), torch.cumsum(lengths, 0))

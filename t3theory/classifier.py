@@ -7,7 +7,6 @@ ends matter, its log-odds log f/(1−f).
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from t3theory._xp import Array, as_float_array, namespace, require, xlogy
 from t3theory.divergences import bernoulli_kl
@@ -44,13 +43,13 @@ def bayes_classifier(mixture: Mixture) -> Array:
     return xp.where(odds < 0, small, xp.ones_like(small)) / (1 + small)
 
 
-def log_odds_of(f: Array, xp: Any | None = None) -> Array:
+def log_odds_of(f: Array) -> Array:
     """log f/(1−f), ±inf at the ends.
 
     Raises:
         AssumptionError: an entry outside [0, 1].
     """
-    f = as_float_array(f, xp)
+    f = as_float_array(f)
     xp = namespace(f)
     require((f >= 0) & (f <= 1), "f", "must lie in [0, 1]", f)
     half = xp.full_like(f, 0.5)

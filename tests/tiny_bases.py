@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+from llm.encoding import collate, encode_pair
 
 VOCAB, HIDDEN = 60, 16
 COMMON: dict[str, Any] = {
@@ -120,3 +123,18 @@ def prompts(batch: int = 3, length: int = 7, seed: int = 2) -> tuple[torch.Tenso
         ids[i, :i] = 0
         mask[i, :i] = 0
     return ids, mask
+
+
+def memorised(tokenizer: Any, pairs: Sequence[tuple[str, str]], device: str = "cpu") -> Any:
+    """A tiny Llama there that knows all pairs by heart."""
+    sizes = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+    base = tiny_base("llama", vocab_size=400, hidden_size=48, **sizes).to(device).train()
+    batch = collate([encode_pair(tokenizer, *pair) for pair in pairs], 2).to(device)
+    optimiser = torch.optim.AdamW(base.parameters(), lr=1e-2)
+    for _ in range(60):
+        optimiser.zero_grad()
+        base(
+            batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels
+        ).loss.backward()
+        optimiser.step()
+    return base.eval()

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from devices import DEVICES
-from tiny_bases import HIDDEN, VOCAB, prompts, sharp_head, tiny_base
+from tiny_bases import HIDDEN, VOCAB, memorised, prompts, sharp_head, tiny_base
 from tiny_features import separable
 
 from llm.baselines.idkdpo import REFUSALS
 from llm.baselines.train import train_baseline
 from llm.closing_the_loop import measure_theory
 from llm.diagnostics import calibration, head_risk
-from llm.encoding import Encoded, collate, encode_pair
+from llm.encoding import Encoded, encode_pair
 from llm.experiment import BASELINES, BaselineSettings, BaseSettings
 from llm.features import Features, cache_features
 from llm.fit_head import HeadConfig, class_losses, fit_head
@@ -323,27 +323,12 @@ FORGET = [Pair(f"Where was {a} born?", f"In {b}, long ago.") for a, b in zip(
 )]  # fmt: skip
 
 
-def memorised(device, tokenizer):
-    """A tiny Llama that has learnt all pairs there."""
-    sizes = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
-    base = tiny_base("llama", vocab_size=400, hidden_size=48, **sizes).to(device).train()
-    batch = collate([encode_pair(tokenizer, *pair) for pair in RETAIN + FORGET], 2).to(device)
-    optimiser = torch.optim.AdamW(base.parameters(), lr=1e-2)
-    for _ in range(60):
-        optimiser.zero_grad()
-        base(
-            batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels
-        ).loss.backward()
-        optimiser.step()
-    return base.eval()
-
-
 def mean_loss(model, rows):
     return float(np.mean([s.loss for s in score_rows(model, rows, 2)]))
 
 
 def test_unlearning_end_to_end(device, tiny_tokenizer, tmp_path):
-    base = memorised(device, tiny_tokenizer)
+    base = memorised(tiny_tokenizer, RETAIN + FORGET, device)
     config = UnlearnConfig(head=HeadConfig(batch_pairs=8, rank=8), retain_budget=0.5)
     lost, kept = ([encode_pair(tiny_tokenizer, *p) for p in part] for part in (FORGET, RETAIN))
     before = mean_loss(base, lost)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import tiny_bases
 import torch
 from huggingface_hub import ModelCard
 from scipy.stats import ttest_1samp
-from tiny_bases import tiny_base
 
 from llm.card import card
 from llm.encoding import collate, encode_pair
@@ -31,20 +31,7 @@ FORGET = [Pair(f"Where was {a} born?", f"In {b}, long ago.") for a, b in zip(
 
 @pytest.fixture(scope="module")
 def memorised(tiny_tokenizer):
-    """A tiny Llama that knows all pairs by heart."""
-    base = tiny_base(
-        "llama", vocab_size=400, hidden_size=48, bos_token_id=0, eos_token_id=1, pad_token_id=2
-    ).train()
-    rows = [encode_pair(tiny_tokenizer, *pair) for pair in RETAIN + FORGET]
-    batch = collate(rows, 2)
-    optimiser = torch.optim.AdamW(base.parameters(), lr=1e-2)
-    for _ in range(60):
-        optimiser.zero_grad()
-        base(
-            batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels
-        ).loss.backward()
-        optimiser.step()
-    return base.eval()
+    return tiny_bases.memorised(tiny_tokenizer, RETAIN + FORGET)
 
 
 CONFIG = UnlearnConfig(head=HeadConfig(batch_pairs=8, rank=8), retain_budget=0.5)
