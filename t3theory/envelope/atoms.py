@@ -151,8 +151,14 @@ class Atoms:
         if len(self.blocks) == 1:
             return [function(self, *arrays)]
         slices = [[a[i : i + _BLOCK] for i in range(0, self.size, _BLOCK)] for a in arrays]
+        errors = np.geterr()  # a thread has settings of its own
+
+        def quietly(*block: Any) -> Any:
+            with np.errstate(**errors):
+                return function(*block)
+
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(function, self.blocks, *slices))
+            return list(pool.map(quietly, self.blocks, *slices))
 
     def total(self, sums: Callable[..., Vector], *arrays: Vector) -> Vector:
         """The sums of all blocks."""

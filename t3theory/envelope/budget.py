@@ -123,7 +123,9 @@ def _risk(block: Atoms, c: Vector, multiplier: float, worth: float) -> Vector:
     """
     point = _local(block, c, multiplier, worth)
     f = point.power if block.scale == 1 else np.exp(point.log_f)
-    g, away = np.exp(point.log_g), f - block.oracle
+    g = np.exp(point.log_g)
+    # From the smaller of f* and 1 − f*, which has the digits of both.
+    away = np.where(block.oracle < block.co_oracle, f - block.oracle, block.co_oracle - g)
     total = multiplier + worth * block.co_oracle
     curve = g * (total * f - block.scale * c * point.power * (block.scale * g - f))
     inner = (point.log_f > block.log_low) & (point.log_g > block.log_co_low) & (curve > 0)
@@ -155,7 +157,7 @@ def _root(
         step = (value + _SPENT / 2) / -slope if slope < 0 else math.copysign(math.inf, value)
         gains, last = 2 * abs(value) < last, abs(value)
         if math.isinf(high - low):
-            if not gains:
+            if not gains or abs(step) < _EQUAL:
                 step = math.copysign(max(abs(step), stride / 8), value)
             new = min(max(x + min(max(step, -stride), stride), _LEAST), -_LEAST)
             stride *= 4

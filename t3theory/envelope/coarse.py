@@ -13,33 +13,37 @@ from t3theory.envelope.reduction import budget_floor
 __all__ = ["coarsen"]
 
 Vector = NDArray[np.float64]
-_CELLS = 56  # a side: at most 3,136 groups, few enough to be split one by one
+_SIDES = (56, 112, 224, 448, 896)  # quantiles: the keys of smooth laws lie on a curve, in few cells
+_MOST = 3136  # groups, few enough to be split one by one: all cells of the least side
 _SAMPLE = 16384  # atoms whose order statistics set the edges
 
 
-def coarsen(atoms: Atoms, delta: float) -> Atoms:
+def coarsen(atoms: Atoms, delta: float) -> tuple[Atoms, NDArray[np.intp]]:
     """Groups of atoms with nearly equal density and f*, each replaced by its average.
 
     At one temperature these two numbers say everything about an atom but its size. The
     groups are quantiles of each.
+
+    Returns:
+        the groups, and which of them each atom is in.
     """
     measure = atoms.weight / atoms.base
     keys = np.log(atoms.probability / measure), atoms.log_oracle - atoms.log_co_oracle
-    cell = _bins(keys[0]) * _CELLS + _bins(keys[1])
-    count = np.bincount(cell, minlength=_CELLS * _CELLS)
-    used = count > 0
+    cell = _cells(atoms, keys)
+    count = np.bincount(cell)
+    group, count = (np.cumsum(count > 0) - 1)[cell], count[count > 0]
 
     def total(x: Vector) -> Vector:
-        return np.bincount(cell, weights=x, minlength=len(count))[used].astype(np.float64)
+        return np.bincount(group, weights=x).astype(np.float64)
 
-    number, mass = count[used].astype(np.float64), total(measure)
+    number, mass = count.astype(np.float64), total(measure)
     probability, retain, forget = map(total, (atoms.probability, atoms.retain, atoms.forget))
     weight, single = total(atoms.weight), probability / number
     oracle = np.minimum((1 - atoms.gamma) * retain / probability, 1.0)
     co_oracle = np.minimum(atoms.gamma * forget / probability, 1.0)
     with np.errstate(divide="ignore"):
         log_oracle, log_co_oracle, budget = np.log(oracle), np.log(co_oracle), delta / single
-    return Atoms(
+    sketch = Atoms(
         gamma=atoms.gamma,
         scale=atoms.scale,
         probability=probability,
@@ -61,9 +65,35 @@ def coarsen(atoms: Atoms, delta: float) -> Atoms:
         largest_log=atoms.largest_log,
         inverse=np.arange(len(number)),
     )
+    return sketch, group
 
 
-def _bins(key: Vector) -> Any:
-    sample = np.sort(key[:: max(1, len(key) // _SAMPLE)])
-    edges = sample[np.linspace(0, len(sample) - 1, _CELLS + 1).astype(int)[1:-1]]
-    return np.searchsorted(edges, key, side="right")
+def _cells(atoms: Atoms, keys: tuple[Vector, Vector]) -> Any:
+    """The cell of each atom: as many quantiles to a side as leave few enough cells in use.
+
+    Quantiles of where any of the laws has its mass: of numbers alone, few cells would hold all
+    of a narrow law.
+    """
+    laws = atoms.retain, atoms.forget, atoms.weight
+    importance = 1 / atoms.size + sum(law / law.sum() for law in laws)
+    some = slice(None, None, max(1, len(importance) // _SAMPLE))
+    sample = tuple(key[some] for key in keys)
+    orders = [np.argsort(key) for key in sample]
+    ranks = [np.cumsum(importance[some][order]) for order in orders]
+
+    def cells(which: tuple[Vector, ...], side: int) -> Any:
+        inner = np.arange(1, side) / side
+        found: Any = 0
+        for key, seen, order, rank in zip(which, sample, orders, ranks, strict=True):
+            edges = seen[order][np.searchsorted(rank, rank[-1] * inner)]
+            found = found * side + np.searchsorted(edges, key, side="right")
+        return found
+
+    for side in _SIDES[:0:-1]:
+        if all(_used(cell := cells(which, side)) <= _MOST for which in (sample, keys)):
+            return cell
+    return cells(keys, _SIDES[0])
+
+
+def _used(cell: Any) -> int:
+    return int(np.count_nonzero(np.bincount(cell)))

@@ -91,9 +91,20 @@ class ForgetDual:
         """E_{P_f}[p_r]: both densities are of this size, and of the error's if it is larger."""
         return float(self.atoms.held.sum())
 
-    def rewards(self, block: Atoms, sign: Vector | float, price: float) -> Vector:
-        """c of the atoms' problem, for signs of p_r − p̂."""
-        return rewards(block, sign, price)
+    def pushes(self) -> list[Vector]:
+        """The rewards that push p̂ up and down everywhere, from where the Bayes classifier has it.
+
+        For s > 1 also those that gather it on one atom, where p̂ is then largest for forget data.
+        """
+        x = self.atoms
+        share = float(np.dot(x.moved, x.bayes().power))
+        found = [rewards(x, sign, -sign * share) for sign in (-1.0, 1.0)]
+        if x.scale > 1:
+            whole, held = x.moved / x.weight, x.held * (x.single / x.probability)  # P_f/μ, P_f p_r
+            sign = np.ones(x.size)
+            sign[z := int(np.argmax(np.abs(held - whole) - held))] = -1.0
+            found.append(rewards(x, sign, float(whole[z])))
+        return found
 
     def peak(self, span: tuple[float, float], multiplier: float, price: float) -> Point:
         """A maximiser of the Lagrangian at one end, with its best signs: where to climb from."""
@@ -185,7 +196,7 @@ class ForgetDual:
         moved = x.moved * (point.power / normaliser)
         sign = np.where(x.held > moved, 1.0, -1.0)
         price = -float(np.dot(sign, moved))
-        return price, self.rewards(x, sign, price)
+        return price, rewards(x, sign, price)
 
 
 @dataclass(frozen=True)

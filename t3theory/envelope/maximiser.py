@@ -52,7 +52,7 @@ def maximise(
             log_a = np.log(abs(co_multiplier)) + atoms.log_oracle
             log_b = np.log(multiplier) + atoms.log_co_oracle
             roots = power_roots(c, log_a, log_b, atoms.scale, co_multiplier < 0)
-            candidates = [(-np.logaddexp(0.0, -x), -np.logaddexp(0.0, x)) for x in roots]
+            candidates = [_of_log_odds(x) for x in roots]
         points = [_into_box(atoms, *pair) for pair in candidates]
         if (
             everywhere and co_multiplier < 0
@@ -124,6 +124,12 @@ def _leading_terms(
         which = near & side & (rise > 0)
         if multiplier > 0 and which.any():
             log[which] = np.log(multiplier) + log_share[which] - np.log(rise[which])
+
+
+def _of_log_odds(x: Vector) -> tuple[Vector, Vector]:
+    """log f and log(1−f)."""
+    rest = np.log1p(np.exp(-np.abs(x)))
+    return np.minimum(x, 0.0) - rest, np.minimum(-x, 0.0) - rest
 
 
 def _into_box(atoms: Atoms, log_f: Vector, log_g: Vector) -> Point:

@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from t3theory.envelope.ascent import ROUGH, STALL, Climb, climb
 from t3theory.envelope.atoms import Point, log_rest, parts_of
+from t3theory.envelope.budget import spend
 from t3theory.envelope.dual import Dual, ForgetDual, RetainDual
 from t3theory.envelope.maximiser import lagrangian, maximise
 from t3theory.envelope.reduction import budget_floor
@@ -68,11 +69,14 @@ def polish(best: Climb, dual: Dual, enough: float = math.inf) -> None:
     if atoms.scale > 1:
         for z in steepest(dual):
             top = float(atoms.log_high[z])
-            _pin(best, dual, z, (max(float(atoms.log_oracle[z]), top - _DEEP), top), enough)
+            levels = max(float(atoms.log_oracle[z]), top - _DEEP), top
+            _pin(best, dual, z, levels, enough, rises=True)
 
 
-def _pin(best: Climb, dual: Dual, z: int, levels: tuple[float, float], enough: float) -> None:
-    """Try log f between two levels on one atom of kind z."""
+def _pin(
+    best: Climb, dual: Dual, z: int, levels: tuple[float, float], enough: float, rises: bool = False
+) -> None:
+    """Try log f between two levels on one atom of kind z, by steps of it or, if f rises, of f."""
     lone, one = dual.atoms.separate(z)
     near = math.nan  # the multiplier of the level tried before
 
@@ -81,6 +85,8 @@ def _pin(best: Climb, dual: Dual, z: int, levels: tuple[float, float], enough: f
         if best.value >= enough:
             return 0.0
         level = levels[0] + share * (levels[1] - levels[0])
+        if rises:
+            level = math.log((1 - share) * math.exp(levels[0]) + share * math.exp(levels[1]))
         local = _pinned(replace(dual, atoms=lone), one, level, near, stall)
         near = local.ends[-1][1] if local.ends else math.nan
         best.offer(local.atoms, local.point, local.value)
@@ -105,6 +111,9 @@ def _pinned(
     if part.atoms.take([one]).risk(Point(at, at, log_rest(at))) <= dual.delta:
         start = maximise(part.atoms, -part.atoms.slope, 1.0, 1.0 + part.worth)
         climb(part, start, local, near, stall)
+        if isinstance(part, ForgetDual):
+            for c in part.pushes():
+                climb(part, spend(part, c, near)[0], local, near, stall)
     return local
 
 

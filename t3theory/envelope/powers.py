@@ -31,12 +31,17 @@ def power_roots(
         log_a, log_b: log |a| and log b, which tell roots that no float f is near enough to.
         paid: that a ≤ 0, a fall of log f being paid for.
     """
-    found = _rising_roots(c, log_a, log_b, scale, paid)
-    if not paid and (c < 0).any():
-        z = np.flatnonzero((c < 0) & (log_a > -np.inf))
-        found[0][z] = _balance(np.log(-scale * c[z]), log_a[z], log_b[z], scale)
-        for other in found[1:]:
-            other[z] = found[0][z]
+    falls = (c < 0) & (log_a > -np.inf)
+    if paid or not falls.any():
+        return _rising_roots(c, log_a, log_b, scale, paid)
+    if falls.all():
+        return [_balance(np.log(-scale * c), log_a, log_b, scale)]
+    some, rest = np.flatnonzero(falls), np.flatnonzero(~falls)
+    parts = _rising_roots(c[rest], log_a[rest], log_b[rest], scale, paid)
+    only = _balance(np.log(-scale * c[some]), log_a[some], log_b[some], scale)
+    found = [np.empty_like(c) for _ in parts]
+    for root, part in zip(found, parts, strict=True):
+        root[some], root[rest] = only, part
     return found
 
 
@@ -51,7 +56,7 @@ def _balance(log_c: Vector, log_a: Vector, log_b: Vector, scale: float) -> Vecto
     def function(x: Vector) -> tuple[Vector, Vector]:
         f, log_f = _sigmoid(x)
         power, odds = log_c + scale * log_f, log_b + x
-        total = np.logaddexp(power, odds)
+        total = _log_sum(power, odds)
         share = np.exp(power - total)
         return log_a - total, -(share * scale * (1 - f) + 1 - share)
 
@@ -62,7 +67,7 @@ def _balance(log_c: Vector, log_a: Vector, log_b: Vector, scale: float) -> Vecto
 
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         low, high = end(log_a - np.log(2)), end(log_a)
-        x = _falling_root(function, low, high, high)
+        x = _falling_root(function, low, high, high, sure=True)
     return np.where(np.abs(x) < _FARTHEST, x, np.copysign(np.inf, x))
 
 
@@ -76,34 +81,55 @@ def _rising_roots(
     after it. So h falls, rises between two zeros of that function (if c > 0 and it has
     any), and falls: a maximiser is a root in the first or in the last stretch.
     """
+    ends = np.full_like(c, _REACH)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_c = np.log(scale) + np.log(np.maximum(c, 0.0))
         level = np.where(c > 0, np.log(scale) + log_c - log_b, -np.inf)
-        start = log_a - log_b
-    start = np.where(np.isfinite(start), start, 0.0)
-
-    def turning(x: Vector) -> tuple[Vector, Vector]:
-        f, log_f = _sigmoid(x)
-        # log(1−f) = log f − x
-        value = level + (scale + 1) * log_f - 2 * x
-        return value, (scale - 1) * (1 - f) - 2 * f
+        # f^s lies between 0 and 1. Their logarithms are rounded: a root may stand at an end.
+        low = np.clip(np.fmax(log_a - log_b, -ends), -_REACH, _REACH)
+        high = np.clip(np.fmin(_log_sum(log_c, log_a) - log_b, ends), -_REACH, _REACH)
+    least = -ends if paid else low - _CLOSE * (1 + np.abs(low))
+    most = ends if paid else high
 
     def derivative(x: Vector) -> tuple[Vector, Vector]:
         return _log_ratio(x, (log_c, log_a, log_b), scale, paid)
 
-    ends = np.full_like(c, _REACH)
-    peak = np.full_like(c, np.log((scale - 1) / 2) if scale > 1 else -_REACH)
     # A concave f^s with a ≥ 0 has one root only, wherever h turns.
-    rises = (turning(peak)[0] > 0) & ((scale > 1) | paid)
-    last = -ends
-    if rises.any():
-        last = np.where(rises, _falling_root(turning, peak, ends, peak + 1), -ends)
-    roots = [_falling_root(derivative, last, ends, start)]
-    if scale > 1 and rises.any():
-        first = -_falling_root(_mirrored(turning), -peak, ends, 1 - peak)
-        roots.append(_falling_root(derivative, -ends, np.where(rises, first, ends), start))
+    peak = float(np.log((scale - 1) / 2)) if scale > 1 else -_REACH
+    rises = (_turning(np.full_like(c, peak), level, scale)[0] > 0) & ((scale > 1) | paid)
+    if not rises.any():
+        roots = [_falling_root(derivative, least, most, low if paid else high, sure=not paid)]
+    else:
+        first, last = _stretches(level, scale, peak, np.flatnonzero(rises))
+        roots = [_falling_root(derivative, np.maximum(last, least), most, high)]
+        if scale > 1:
+            roots.append(_falling_root(derivative, least, np.minimum(first, most), low))
     # The ends of the range stand for 0 and 1.
     return [np.where(np.abs(x) > _REACH - 1, np.copysign(np.inf, x), x) for x in roots]
+
+
+def _turning(x: Vector, level: Vector, scale: float) -> tuple[Vector, Vector]:
+    """The sign of h' (see `_rising_roots`), by log-odds, and its slope."""
+    f, log_f = _sigmoid(x)
+    # log(1−f) = log f − x
+    return level + (scale + 1) * log_f - 2 * x, (scale - 1) * (1 - f) - 2 * f
+
+
+def _stretches(
+    level: Vector, scale: float, peak: float, which: NDArray[np.intp]
+) -> tuple[Vector, Vector]:
+    """Where the first falling stretch of h ends and the last starts, for atoms on which h rises."""
+    first, last = np.full_like(level, np.inf), np.full_like(level, -np.inf)
+    level, top = level[which], np.full(len(which), peak)
+    ends = np.full_like(top, _REACH)
+
+    def function(x: Vector) -> tuple[Vector, Vector]:
+        return _turning(x, level, scale)
+
+    last[which] = _falling_root(function, top, ends, top + 1)
+    if scale > 1:
+        first[which] = -_falling_root(_mirrored(function), -top, ends, 1 - top)
+    return first, last
 
 
 def _log_ratio(
@@ -116,7 +142,7 @@ def _log_ratio(
         if paid:
             left = power + np.log(-np.expm1(np.minimum(log_a - power, 0.0)))
         else:
-            left = np.logaddexp(power, log_a)
+            left = _log_sum(power, log_a)
         value = np.where(left > -np.inf, left - log_b - x, -1.0)
         return value, scale * np.exp(power - left) * (1 - f) - 1
 
@@ -131,20 +157,29 @@ def _mirrored(function: Function) -> Function:
 
 def _sigmoid(x: Vector) -> tuple[Vector, Vector]:
     """f and log f of log-odds x."""
-    with np.errstate(over="ignore"):
-        small = np.exp(-np.abs(x))
-    f = np.where(x >= 0, 1.0, small) / (1 + small)
-    return f, np.minimum(x, 0.0) - np.log1p(small)
+    log_f = np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
+    return np.exp(log_f), log_f
 
 
-def _falling_root(function: Function, low: Vector, high: Vector, start: Vector) -> Vector:
+def _log_sum(x: Vector, y: Vector) -> Vector:
+    """log(eˣ + eʸ), −inf where both are: a fifth of the time of NumPy's logaddexp."""
+    larger = np.maximum(x, y)
+    apart = np.fmax(np.minimum(x, y) - larger, -np.inf)
+    return larger + np.log1p(np.exp(apart))
+
+
+def _falling_root(
+    function: Function, low: Vector, high: Vector, start: Vector, sure: bool = False
+) -> Vector:
     """Where a function that falls on [low, high] changes sign; an end if it does not.
 
-    Newton's step where it stays in the bracket, half the bracket where it does not.
+    Newton's step where it stays in the bracket, half the bracket where it does not. `sure`: that
+    it changes sign.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        at_low, at_high = function(low)[0] <= 0, function(high)[0] > 0
-        low, high = np.where(at_high, high, low), np.where(at_low, low, high)
+        if not sure:
+            at_low, at_high = function(low)[0] <= 0, function(high)[0] > 0
+            low, high = np.where(at_high, high, low), np.where(at_low, low, high)
         x = np.clip(start, low, high)
         for _ in range(_STEPS):
             value, slope = function(x)
@@ -152,7 +187,6 @@ def _falling_root(function: Function, low: Vector, high: Vector, start: Vector) 
             low, high = np.where(above, x, low), np.where(above, high, x)
             new = x - value / slope
             new = np.where((new >= low) & (new <= high), new, (low + high) / 2)
-            new = np.where(at_low | at_high, x, new)
             moved = float(np.max(np.abs(new - x), initial=0.0))
             x = new
             if moved <= _CLOSE:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from t3theory.envelope.ascent import Climb, climb
 from t3theory.envelope.atoms import Point
@@ -22,12 +24,14 @@ from t3theory.envelope.dual import Dual, ForgetDual, RetainDual
 from t3theory.envelope.nodes import Node, Pool, few, solve
 from t3theory.envelope.pinning import alone, concentrated, fill, polish, raised, steepest
 from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
+from t3theory.envelope.sides import rewards
 from t3theory.envelope.splits import split
 
 __all__ = ["search"]
 
 _MANY_NODES, _MANY_CLIMBS = 12, 3  # branchings and climbs where each bound visits very many atoms
 _GUESSES = 3  # ascents whose multipliers open a search
+_ALIKE = 1e-2  # multipliers from which ascents end alike
 _PATIENCE = 8  # branchings before f is pinned at many levels
 _PINNED_ATOMS = 100_000  # above it f is pinned at one level: all would take a minute on a million
 
@@ -113,11 +117,22 @@ def _starts(dual: Dual) -> list[tuple[Dual, Point]]:
         found += [raised(dual, z) for z in steepest(dual)]
     if isinstance(dual, RetainDual):
         return [*found, *concentrated(dual)]
-    share = float(np.dot(dual.atoms.moved, bayes.power))
-    for sign in (-1.0, 1.0):
-        c = dual.rewards(dual.atoms, sign, -sign * share)
-        found.append((dual, spend(dual, c)[0]))
-    return found
+    return found + [(dual, spend(dual, c)[0]) for c in dual.pushes()]
+
+
+def _lifted(dual: Dual, found: Climb, group: NDArray[np.intp]) -> Iterator[tuple[Point, float]]:
+    """Where to climb from with all atoms, as far as their sketch did: points, multipliers."""
+    level = float(np.dot(found.atoms.weight, found.point.power))
+    seen: list[tuple[float, float]] = []
+    for multiplier, price in found.multipliers[:_GUESSES]:
+        if any(np.allclose((multiplier, price), other, rtol=_ALIKE, atol=0) for other in seen):
+            continue
+        seen.append((multiplier, price))
+        if len(seen) == 1 and isinstance(dual, ForgetDual):
+            p_hat = found.atoms.moved * (found.point.power / level)
+            sign = np.where(found.atoms.held > p_hat, 1.0, -1.0)[group]
+            yield spend(dual, rewards(dual.atoms, sign, price), multiplier)[0], multiplier
+        yield dual.peak((level, level), multiplier, price), multiplier
 
 
 def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float) -> list[Node]:
@@ -130,12 +145,15 @@ def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float)
             climb(from_dual, point, best)
         if cap <= best.value * (1 + tolerance):
             return []
-    sketch = replace(dual, atoms=coarsen(dual.atoms, dual.delta))
+    groups, group = coarsen(dual.atoms, dual.delta)
+    sketch = replace(dual, atoms=groups)
     found, leaves = _branch(sketch, tolerance / 2, nodes // 4, cap)
-    level = float(np.dot(found.atoms.weight, found.point.power))
-    for multiplier, price in found.multipliers[:_GUESSES]:
-        climb(dual, dual.peak((level, level), multiplier, price), best, multiplier)
-        if best.value >= found.value * (1 - tolerance / 4):
+    enough = found.value * (1 - tolerance / 4)
+    if isinstance(dual, RetainDual) and leaves and max(found.ends)[0] < enough:  # f is pinned
+        fill(best, dual, *max(leaves, key=lambda leaf: leaf.value).at)
+    for point, multiplier in _lifted(dual, found, group) if best.value < enough else []:
+        climb(dual, point, best, multiplier)
+        if best.value >= enough:
             break
     if (
         cap == math.inf

@@ -15,14 +15,18 @@ from t3theory.envelope.reach import normalisers
 __all__ = ["halves", "signs", "split"]
 
 _NARROW = 1e-9  # log-width below which an interval of N is a point
+_PART = (
+    0.1  # of a tie's effect is worth as much as an interval's width; at s ≠ 1 boxes tie for long
+)
 
 
 def split(node: Node) -> list[Node]:
     """Two nodes that cover this one: half the interval of N each, or a sign or half a box each."""
     low, high = node.span
     width = math.log(high / low)
+    part = _PART if node.dual.atoms.scale == 1 else 1.0
     if node.tie is None or (
-        not node.stuck and 0.1 * node.tie.effect < node.dual.effect(width, node.value)
+        not node.stuck and part * node.tie.effect < node.dual.effect(width, node.value)
     ):
         if width < _NARROW:
             return []

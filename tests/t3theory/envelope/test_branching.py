@@ -114,6 +114,33 @@ CLOSES = {
         (1.299e-5, 0.05, 1.0, "forget_error"),
     ),
     "no bound without a multiplier": (gaussians(1000, 0.9), (0.1, 4.0, 1.0, "forget_error")),
+    "narrow forget data, sketched": (gaussians(6000, 0.5), (1e-4, 1.0, 1.0, "forget_error")),
+    "narrow forget data, sketched, T = 1.5": (
+        gaussians(5000, 0.5),
+        (0.1, 1.5, 1.0, "forget_error"),
+    ),
+    "s = 3: f rises on one atom by nearly all that it may": (
+        Mixture([1e-12, 1 - 1e-12], [0.3628, 0.6372], 0.5, [0.1021, 4.264e-4]),
+        (0.079, 2.0, 3.0, "forget_error"),
+    ),
+    "s = 3: two ascents end apart while one atom is pinned": (
+        Mixture(
+            [1.695e-4, 5.924e-4, 1.388e-12, 0.999108342 - 1.388e-12, 1.2894e-4, 8.18e-7],
+            [8.661e-5, 0.0395027, 0.1264715, 0.2180903, 0.48984689, 0.126002],
+            0.01,
+            [0.02096, 0.0672, 0.5571, 0.8042, 0.7044, 0.9792],
+        ),
+        (1.43e-3, 2.0, 3.0, "forget_error"),
+    ),
+    "s = 5: nearly all mass on one atom": (
+        Mixture(
+            [0.83839, 0.03107, 0.00525, 0.12529],
+            [0.35784, 0.14147, 0.01615, 0.48454],
+            0.99,
+            [0.9097, 0.018, 0.4459, 0.01195],
+        ),
+        (0.0658, 10.0, 5.0, "forget_error"),
+    ),
 }
 
 
@@ -245,14 +272,14 @@ def test_signs_leave_none_out(merged):
 
 def test_a_sketchs_intervals_tile_the_normalisers(monkeypatch):
     monkeypatch.setattr(nodes, "SPLIT_ATOMS", 20)
-    monkeypatch.setattr(coarse, "_CELLS", 4)
+    monkeypatch.setattr(coarse, "_SIDES", (4,))
     for seed in range(2):
         rng = np.random.default_rng(seed)
         retain, forget = rng.dirichlet(np.ones(60)), rng.dirichlet(np.full(60, 0.1))
         m = Mixture(retain, forget, 0.5, rng.uniform(0.1, 1, 60))
         for kind in (ForgetDual, RetainDual):
             dual = kind(reduce_atoms(m, 0.05, 1.5, 1.0), 0.05)
-            sketch = replace(dual, atoms=coarse.coarsen(dual.atoms, 0.05))
+            sketch = replace(dual, atoms=coarse.coarsen(dual.atoms, 0.05)[0])
             want = affordable(dual, affordable(sketch).multipliers).span
             spans = [node.span for node in _sketched(dual, Climb(dual), 5e-4, 40, math.inf)]
             assert (spans[0][0], spans[-1][1]) == want
