@@ -125,10 +125,10 @@ class Atoms:
         """The atoms at `which`, an index of NumPy."""
         return replace(self, **{name: getattr(self, name)[which] for name in self._vectors})
 
-    def separate(self, z: int) -> tuple[Atoms, int]:
-        """The same atoms with one of kind z set apart, and the index where it stands."""
-        share = float(self.single[z] / self.probability[z])
-        if share > 0.75:
+    def separate(self, z: int, number: int = 1) -> tuple[Atoms, int]:
+        """The same atoms with some of kind z set apart, and the index where they stand."""
+        share = number * float(self.single[z] / self.probability[z])
+        if share > 1 - 0.25 / number:  # all of them
             return self, z
         parts: dict[str, Any] = {}
         for name in self._vectors:
@@ -138,7 +138,7 @@ class Atoms:
                 parts[name][-1] *= share
                 parts[name][z] *= 1 - share
         inverse = self.inverse.copy()
-        inverse[np.argmax(inverse == z)] = self.size
+        inverse[np.flatnonzero(inverse == z)[:number]] = self.size
         return replace(self, **parts, inverse=inverse), self.size
 
     @property

@@ -14,10 +14,8 @@ classifier f with N(f) = Σ w f^s = 1/t and δ(f) ≤ δ, every multiplier λ �
 Both are convex in the multipliers. A maximiser enters them only through four sums (a
 `Column`), and each column is an affine minorant of the dual at every t.
 
-All values are rounded up by `rounding` times the sum of the absolute values of all terms.
-A term is computed to at most some thirty roundings and those of the logarithm of its weight; NumPy's pairwise sum of a block of 32768
-adds each term 27 times (8 accumulators over 128 terms, then 8 halvings); the blocks are added
-one after another. An inexact maximiser costs its objective the square of its error only.
+All values are rounded up by `rounding` times the sum of the absolute values of all terms (why
+that is enough: docs/design/envelope.md).
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ _TANGENTS = 9  # normalisers at which the cuts of log N + θN touch it
 
 
 def rounding(atoms: Atoms) -> float:
-    """Bound on the relative error of a float64 sum over all atoms (see the module's text)."""
+    """Bound on the relative error of a float64 sum over all atoms (docs/design/envelope.md)."""
     # exp(x) has the relative error of x's rounding, |x| ε
     return (96 + len(atoms.blocks) + 3 * atoms.largest_log) * _EPS
 
@@ -189,14 +187,17 @@ class ForgetDual:
             return -math.inf
         return float(np.abs(x.held - x.moved * (point.power / normaliser)).sum())
 
+    def signs(self, point: Point) -> tuple[Vector, float]:
+        """The signs of p_r − p̂ at a classifier, and the stationary price there."""
+        x = self.atoms
+        moved = x.moved * (point.power / float(np.dot(x.weight, point.power)))
+        sign = np.where(x.held > moved, 1.0, -1.0)
+        return sign, -float(np.dot(sign, moved))
+
     def linearise(self, point: Point) -> tuple[float, Vector]:
         """The stationary price at a classifier, and the rewards c of its neighbours."""
-        x = self.atoms
-        normaliser = float(np.dot(x.weight, point.power))
-        moved = x.moved * (point.power / normaliser)
-        sign = np.where(x.held > moved, 1.0, -1.0)
-        price = -float(np.dot(sign, moved))
-        return price, rewards(x, sign, price)
+        sign, price = self.signs(point)
+        return price, rewards(self.atoms, sign, price)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from t3theory.envelope.ascent import Climb, climb
 from t3theory.envelope.dual import Bound, Dual, RetainDual
-from t3theory.envelope.pinning import fill
+from t3theory.envelope.pinning import divide, fill
 from t3theory.envelope.planes import Lowest, lowest_point
 from t3theory.envelope.profile import Profile, uncovered
 
@@ -65,11 +65,15 @@ class Pool:
 
 
 class Tie(NamedTuple):
-    """The kind of atom on which the best multipliers' maximisers differ most."""
+    """The kind of atom on which the best multipliers' maximisers differ most.
+
+    `share` is the part of the kind that is at the larger one in their optimal mixture.
+    """
 
     kind: int
     log_middle: float
     effect: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,8 @@ class _Descent:
                 climb(dual, dual.peak(span, *self.at), self.best)
             if isinstance(dual, RetainDual):
                 fill(self.best, dual, *low.at)
+            elif tie:
+                divide(self.best, dual, (tie.kind, tie.share), dual.peak(span, *self.at))
         if high and point.value > self.target:
             there, missing = self._tie(point), point.value - self.best.value
             worth = min(0.1 * there.effect, _SINGLE / dual.atoms.size) if there else 0.0
@@ -245,17 +251,23 @@ class _Descent:
         pool, x = self.node.pool, self.node.dual.atoms
         if len(pool.powers) != len(pool.columns):
             return None
-        active = np.flatnonzero(low.weights.reshape(len(pool.columns), -1).sum(axis=1) > 1e-6)
+        weights = low.weights.reshape(len(pool.columns), -1).sum(axis=1)
+        active = np.flatnonzero(weights > 1e-6)
         if len(active) < 2:
             return None
         powers = np.array([pool.powers[k] for k in active])
         least, most = powers.min(axis=0), powers.max(axis=0)
         if isinstance(self.node.dual, RetainDual):
             effect = (x.weight + x.retain) * (most - least)
+            if (
+                x.scale <= 1
+            ):  # where f* = 0 nothing but c f^s + b log(1−f) is left, which is concave
+                effect[x.oracle == 0] = 0.0
         else:
             effect = (x.moved + abs(low.at[1]) * x.weight) * (most - least) / self.span[0]
             if x.scale == 1:  # only signs tie
                 effect[x.sign != 0] = 0.0
         z = int(np.argmax(effect))
         middle = max(math.sqrt(max(least[z], 1e-12 * most[z]) * most[z]), 1e-300)
-        return Tie(z, math.log(middle) / x.scale, float(effect[z] / self.value))
+        share = float(weights[active][powers[:, z] > middle].sum() / weights[active].sum())
+        return Tie(z, math.log(middle) / x.scale, float(effect[z] / self.value), share)

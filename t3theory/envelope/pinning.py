@@ -15,8 +15,9 @@ from t3theory.envelope.budget import spend
 from t3theory.envelope.dual import Dual, ForgetDual, RetainDual
 from t3theory.envelope.maximiser import lagrangian, maximise
 from t3theory.envelope.reduction import budget_floor
+from t3theory.envelope.sides import rewards
 
-__all__ = ["alone", "concentrated", "fill", "lowered", "polish", "raised", "steepest"]
+__all__ = ["alone", "concentrated", "divide", "fill", "lowered", "polish", "raised", "steepest"]
 
 Vector = NDArray[np.float64]
 _SHARES = (0.0, 0.02, 0.08, 0.2, 0.4, 0.65, 1.0)  # of the way up: levels to pin f on first
@@ -138,6 +139,20 @@ def fill(best: Climb, dual: RetainDual, multiplier: float, price: float) -> None
         atoms, one = x.separate(z)
         local = _pinned(replace(dual, atoms=atoms), one, float(level[z]), multiplier)
         best.offer(local.atoms, local.point, local.value)
+
+
+def divide(best: Climb, dual: ForgetDual, tie: tuple[int, float], point: Point) -> None:
+    """Let a share of a kind of many like atoms have p̂ above p_r and the others below it.
+
+    Elsewhere the signs are those at `point`.
+    """
+    (z, share), (signs, price) = tie, dual.signs(point)
+    count = round(float(dual.atoms.probability[z] / dual.atoms.single[z]))
+    for number in {math.floor(share * count), math.ceil(share * count)} - {0, count}:
+        part = replace(dual, atoms=dual.atoms.separate(z, number)[0])
+        sign = np.append(signs, -1.0)
+        sign[z] = 1.0
+        climb(part, spend(part, rewards(part.atoms, sign, price))[0], best)
 
 
 def steepest(dual: Dual) -> set[int]:

@@ -129,8 +129,7 @@ def _lifted(dual: Dual, found: Climb, group: NDArray[np.intp]) -> Iterator[tuple
             continue
         seen.append((multiplier, price))
         if len(seen) == 1 and isinstance(dual, ForgetDual):
-            p_hat = found.atoms.moved * (found.point.power / level)
-            sign = np.where(found.atoms.held > p_hat, 1.0, -1.0)[group]
+            sign = replace(dual, atoms=found.atoms).signs(found.point)[0][group]
             yield spend(dual, rewards(dual.atoms, sign, price), multiplier)[0], multiplier
         yield dual.peak((level, level), multiplier, price), multiplier
 

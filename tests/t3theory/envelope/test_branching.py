@@ -132,6 +132,18 @@ CLOSES = {
         ),
         (1.43e-3, 2.0, 3.0, "forget_error"),
     ),
+    "of twenty like atoms two rise": (
+        Mixture(np.full(20, 0.05), np.full(20, 0.05), 0.99),
+        (0.01, 2.0, 1.0, "forget_error"),
+    ),
+    "of a hundred like atoms eleven rise": (
+        Mixture(np.repeat([0.01, 0.0], 100), np.full(200, 0.005), 0.99),
+        (0.01, 2.0, 1.0, "forget_error"),
+    ),
+    "one of five like atoms falls, beside atoms that never tie": (
+        Mixture(np.repeat([0.2, 0.0], 5), np.repeat([0.0, 0.2], 5), 0.99),
+        (0.01, 1.0, 1.0, "retain_error"),
+    ),
     "s = 5: nearly all mass on one atom": (
         Mixture(
             [0.83839, 0.03107, 0.00525, 0.12529],
