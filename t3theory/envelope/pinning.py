@@ -21,6 +21,7 @@ __all__ = ["alone", "concentrated", "divide", "fill", "lowered", "polish", "rais
 
 Vector = NDArray[np.float64]
 _SHARES = (0.0, 0.02, 0.08, 0.2, 0.4, 0.65, 1.0)  # of the way up: levels to pin f on first
+_FEW = 64  # atoms: among more, one pinned atom hardly decides where an ascent of the others ends
 _DEEP = 40.0  # log of how far below its highest level f is tried
 
 
@@ -112,7 +113,7 @@ def _pinned(
     if part.atoms.take([one]).risk(Point(at, at, log_rest(at))) <= dual.delta:
         start = maximise(part.atoms, -part.atoms.slope, 1.0, 1.0 + part.worth)
         climb(part, start, local, near, stall)
-        if isinstance(part, ForgetDual):
+        if isinstance(part, ForgetDual) and part.atoms.size <= _FEW:
             for c in part.pushes():
                 climb(part, spend(part, c, near)[0], local, near, stall)
     return local

@@ -33,7 +33,6 @@ _MANY_NODES, _MANY_CLIMBS = 12, 3  # branchings and climbs where each bound visi
 _GUESSES = 3  # ascents whose multipliers open a search
 _ALIKE = 1e-2  # multipliers from which ascents end alike
 _PATIENCE = 8  # branchings before f is pinned at many levels
-_PINNED_ATOMS = 100_000  # above it f is pinned at one level: all would take a minute on a million
 
 
 def search(dual: Dual, tolerance: float, nodes: int, cap: float = math.inf) -> tuple[Climb, float]:
@@ -71,7 +70,7 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
         if _met(node, best, tolerance):
             break
         if many and trial < _MANY_CLIMBS:
-            climb(dual, dual.peak(node.span, *node.at), best)
+            climb(dual, dual.peak(node.span, *node.at), best, stall=tolerance / 4)
         if trial == patience:
             _refine(best, dual, node, tolerance)
         children = [] if trial == nodes or _met(node, best, tolerance) else split(node)
@@ -91,8 +90,8 @@ def _met(node: Node, best: Climb, tolerance: float) -> bool:
 
 
 def _refine(best: Climb, dual: Dual, node: Node, tolerance: float) -> None:
-    """Pin f on one atom: at every level, or of very many atoms at what the others leave."""
-    if dual.atoms.size <= _PINNED_ATOMS:
+    """Pin f on one atom: at every level, or of many atoms at what the others leave."""
+    if few(dual):
         polish(best, dual, node.value / (1 + tolerance))
     elif isinstance(dual, RetainDual):
         fill(best, dual, *node.at)
@@ -151,7 +150,7 @@ def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float)
     if isinstance(dual, RetainDual) and leaves and max(found.ends)[0] < enough:  # f is pinned
         fill(best, dual, *max(leaves, key=lambda leaf: leaf.value).at)
     for point, multiplier in _lifted(dual, found, group) if best.value < enough else []:
-        climb(dual, point, best, multiplier)
+        climb(dual, point, best, multiplier, tolerance / 4)
         if best.value >= enough:
             break
     if (
