@@ -220,7 +220,10 @@ def test_numbers_of_other_authors_are_the_records():
         for m in (*TILTED, "guidance")
     }
     assert f"softly gated T3 is at {blind['t3-soft']}; uniform T3 falls to {blind['t3']}" in text
-    assert f"guidance to {blind['guidance']}:" in text
+    assert f"guidance to {blind['guidance']};" in text
+    trained = {m: run.mean(m, QUALITY, "llm.blind") for m in run.baselines}
+    assert sorted(trained, key=trained.__getitem__)[-2:] == ["npo", "uld"], "the best two"
+    assert {f"{trained[m]:.1f}" for m in ("npo", "uld")} == {"-9.0"}
 
 
 @pytest.mark.parametrize(
@@ -238,6 +241,11 @@ def test_numbers_of_other_authors_are_the_records():
                 "cost the retain model {t3:.1f} nats a token: less than the full model's ({full:.1f}), "
                 "and far more than its own ({retain:.1f})"
             ),
+        ),
+        (
+            "small-forget05-tofu",
+            "between {npo:.2f} (NPO) and {undial:.2f} (UNDIAL)",
+            "cost the retain model {t3:.1f} nats a token, the full model's {full:.1f}, its own {retain:.1f}",
         ),
     ],
 )
