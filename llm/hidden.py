@@ -41,10 +41,14 @@ def listen(base: Any) -> nn.Module:
 
 
 @contextmanager
-def final_hidden(base: Any) -> Iterator[list[Tensor]]:
-    """While open, calls of `base` in this thread append its final hidden states (after the norm)."""
+def final_hidden(base: Any, decoder: nn.Module | None = None) -> Iterator[list[Tensor]]:
+    """While open, calls of `base` in this thread append its final hidden states (after the norm).
+
+    Args:
+        decoder: what :func:`listen` gave, if it is at hand: to find it takes time.
+    """
     found: list[Tensor] = []
-    reader = (listen(base), found)
+    reader = (listen(base) if decoder is None else decoder, found)
     if torch.compiler.is_compiling():
         _TRACED.append(reader)
         yield found
