@@ -102,7 +102,7 @@ def tilt(
     """
     if not _numbers_alone(logits, log_odds):
         log_p, odds, temperature = _parts(logits, log_odds, config)
-        log_f, scale = log_sigmoid(odds), config.guidance_scale
+        log_f, scale = logsigmoid(odds), config.guidance_scale
         alone = not torch.is_grad_enabled()  # then nobody else reads these
         return tilted_score(log_p, log_f, temperature, scale, overwrite=alone)
     scores = log_odds if overwrite else log_odds.to(torch.float32, copy=True).contiguous()
@@ -150,6 +150,6 @@ _SMALLEST = -80.0
 
 def _numbers_alone(*arrays: Tensor) -> bool:
     """Whether arrays may be written over and looked into: no gradients, no device, no compiler."""
-    gradients = torch.is_grad_enabled() and any(x.requires_grad for x in arrays)
-    on_cpu = all(x.device.type == "cpu" for x in arrays)
-    return on_cpu and not gradients and not torch.compiler.is_compiling()
+    if not all(x.is_cpu for x in arrays) or torch.compiler.is_compiling():
+        return False
+    return not (torch.is_grad_enabled() and any(x.requires_grad for x in arrays))
