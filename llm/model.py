@@ -23,7 +23,7 @@ from llm import adapter
 from llm.bases import check_sizes, device_of
 from llm.cache_layer import CACHE, can_follow, means_of_new, pooled_layer
 from llm.head import LowRankHead
-from llm.hidden import final_hidden, listen
+from llm.hidden import listen, reading
 from llm.loading import load_causal_lm, named_base
 from llm.tilt import T3Config, tilt
 from t3theory.exceptions import InputError
@@ -137,7 +137,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
     def _run_base(self, inputs: dict[str, Any], more: dict[str, Any]) -> tuple[Any, Tensor]:
         """The base's output and final hidden states, of those inputs that its forward names."""
         taken = {k: v for k, v in inputs.items() if k in self._takes}
-        with final_hidden(self.base, *self._listening) as found:
+        with reading(*self._listening) as found:
             output = self.base(**taken, **more)
         if not found:
             raise InputError(
@@ -163,14 +163,15 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
 
     def _pooled_latent(self, hidden: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
         """down · u_t at the new positions, (batch, length, rank); updates the cache."""
-        length, down = hidden.shape[1], self.head.down
+        head, length = self.head, hidden.shape[1]
+        down = head.down
         latent = down(hidden.to(device=down.weight.device, dtype=torch.float32))
         if mask is not None:
             _check_mask(mask, hidden)
             mask = mask[:, -length:].to(latent.device)
         if cache is None:
             return means_of_new(latent, mask)[0]
-        return pooled_layer(cache, length, self.head).advance(latent, mask)
+        return pooled_layer(cache, length, head).advance(latent, mask)
 
     def prepare_inputs_for_generation(
         self,
