@@ -132,7 +132,7 @@ def _scores_of(
     return states.rows.cpu().numpy(), -log_probs, hits
 
 
-_ON_CPU, _ELSEWHERE = 1 << 17, 1 << 25
+_ON_CPU, _ELSEWHERE = 1 << 16, 1 << 25
 """Numbers at a time: on a CPU what its cache holds, elsewhere what memory is sure to hold."""
 
 
