@@ -2,8 +2,8 @@
 
     python benchmarks/grid.py [--shape small] [--out runs/benchmarks/grid.jsonl]
 
-The grid is 5 temperatures × 4 priors × 5 gates. The floor is what no method that evaluates the
-distinct settings can go below: the pass of the base, and one softmax for each of them.
+The grid is 5 temperatures × 4 priors × 5 gates. The floor is what no method can go below that
+normalises each distinct setting by itself: the pass of the base, and one softmax for each of them.
 """
 
 from __future__ import annotations

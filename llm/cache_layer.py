@@ -1,6 +1,6 @@
 """The pooled state as one more layer of the cache.
 
-What the head needs of the past is a running sum and a count. They follow the sequence as
+What the head needs of the past is a running mean and a count. They follow the sequence as
 keys and values do: reordered by beam search, cropped by assisted decoding, repeated,
 selected, reset, moved to another device. Kept as the keys and values of one more layer,
 the cache does all of it (docs/design/cache.md).
@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import GenerationMixin
 from transformers.cache_utils import Cache, DynamicLayer, StaticLayer
 
@@ -22,7 +22,14 @@ from llm.bases import device_of
 from llm.head import LowRankHead
 from t3theory.exceptions import InputError
 
-__all__ = ["CACHE", "PooledLayer", "StaticPooledLayer", "can_follow", "pooled_layer", "prefix_sums"]
+__all__ = [
+    "CACHE",
+    "PooledLayer",
+    "StaticPooledLayer",
+    "can_follow",
+    "means_of_new",
+    "pooled_layer",
+]
 
 CACHE = (
     "cache"
@@ -32,21 +39,28 @@ CACHE = (
 """What transformers calls it, in arguments and outputs alike: renamed in 5.24."""
 
 
-def prefix_sums(
-    latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
-) -> tuple[Float[Tensor, "batch length rank"], Float[Tensor, "batch length 1"]]:
-    """Sum of the unmasked latents up to each position, and their number."""
-    weight = mask.to(torch.float32).unsqueeze(-1)
-    if latent.shape[1] == 1:  # one new token: its sum is itself
+def means_of_new(
+    latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"] | None
+) -> tuple[Float[Tensor, "batch length rank"], Tensor | int]:
+    """Mean of the unmasked latents up to each position, 0 before the first; and their number."""
+    length = latent.shape[1]
+    if mask is None and length == 1:  # a step of decoding: nothing to compute
+        return latent, 1
+    if mask is None:
+        number = torch.arange(1, length + 1, dtype=latent.dtype, device=latent.device)[:, None]
+        return latent.cumsum(1) / number, number
+    weight = mask.to(latent.dtype).unsqueeze(-1)
+    if length == 1:
         return latent * weight, weight
-    return torch.cumsum(latent * weight, dim=1), torch.cumsum(weight, dim=1)
+    number = weight.cumsum(1)
+    return (latent * weight).cumsum(1) / number.clamp(min=1), number
 
 
 class _Follower:
     """What both kinds of pooled layer know of what they follow."""
 
     head: int | None = None
-    """What the sums were taken through: the `id` of a LowRankHead."""
+    """What the states were taken through: the `id` of a LowRankHead."""
     cache: weakref.ref[Cache] | None = None
     """The cache it is a layer of, where layers are offloaded."""
 
@@ -58,47 +72,70 @@ class _Follower:
 
 
 class PooledLayer(_Follower, DynamicLayer):
-    """Prefix sums (as keys, one head of width `rank`) and counts (as values), growing."""
+    """Means up to each position (as keys, one head of width `rank`) and counts (as values), growing.
 
-    def advance(
-        self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
-    ) -> Float[Tensor, "batch length rank"]:
-        """Take in new positions; return the mean up to each of them."""
-        total, count = (sums.unsqueeze(1) for sums in prefix_sums(latent, mask))
-        if self.keys is not None and self.values is not None and self.get_seq_length() > 0:
-            total = total + self.keys[:, :, -1:]
-            count = count + self.values[:, :, -1:]
-        self.update(total, count)
-        return (total / count.clamp(min=1)).squeeze(1)
-
-
-class StaticPooledLayer(_Follower, StaticLayer):
-    """The same in buffers of a fixed size that never move, as `torch.compile` needs.
-
-    A ring: position t stands at t mod size, since a cache of sliding windows is shorter
-    than the sequence it follows.
+    Counts have no width while nothing was masked: each is then its position's.
     """
 
     def advance(
-        self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"]
+        self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"] | None
     ) -> Float[Tensor, "batch length rank"]:
-        """Take in new positions; return the mean up to each of them."""
-        total, count = prefix_sums(latent, mask)
+        """Take in new positions; return the mean up to each of them. No mask: all count."""
+        counted = mask is not None
+        mean, count = means_of_new(latent, mask)
+        if self.get_seq_length():
+            before = self._before(counted)
+            counted = isinstance(before, Tensor)
+            number, count = count, count + before
+            at_least_one = count.clamp(min=1) if isinstance(count, Tensor) else count
+            mean = torch.lerp(cast(Tensor, self.keys)[:, 0, -1:], mean, number / at_least_one)
+        counts = cast(Tensor, count) if counted else mean[..., :0]
+        self.update(mean.unsqueeze(1), counts.unsqueeze(1))
+        return mean
+
+    def _before(self, counted: bool) -> Tensor | int:
+        """How many tokens of the past count: a number, or of each row once a mask has come."""
+        counts = cast(Tensor, self.values)
+        if not counts.shape[-1]:
+            batch, _, past, _ = counts.shape
+            if not counted:
+                return past
+            each = torch.arange(1, past + 1, dtype=counts.dtype, device=counts.device)
+            self.values = counts = each[:, None].expand(batch, 1, past, 1)
+        return counts[:, 0, -1:]
+
+
+class StaticPooledLayer(_Follower, StaticLayer):
+    """Sums and counts (as keys, side by side) in a buffer of a fixed size, as `torch.compile` needs.
+
+    A ring: position t stands at t mod size, since a cache of sliding windows is shorter
+    than the sequence it follows. What stands before the first position is 0.
+    """
+
+    def advance(
+        self, latent: Float[Tensor, "batch length rank"], mask: Int[Tensor, "batch length"] | None
+    ) -> Float[Tensor, "batch length rank"]:
+        """Take in new positions; return the mean up to each of them. No mask: all count."""
+        new = nn.functional.pad(latent, (0, 1), value=1.0)
+        if mask is not None:
+            new = new * mask.to(new.dtype).unsqueeze(-1)
         if not self.is_initialized:
-            self.lazy_initialization(total.unsqueeze(1), count.unsqueeze(1))
-        sums, counts = cast(Tensor, self.keys)[:, 0], cast(Tensor, self.values)[:, 0]
-        size, length = sums.shape[1], latent.shape[1]
-        past = self.cumulative_length
-        last = ((past - 1) % size).reshape(1)
-        seen = (past > 0).to(total.dtype)
-        total = total + seen * sums.index_select(1, last)
-        count = count + seen * counts.index_select(1, last)
+            self.lazy_initialization(new.unsqueeze(1), new[:, None, :, :0])
+        ring, past = cast(Tensor, self.keys)[:, 0], self.cumulative_length
+        size, length = ring.shape[1], latent.shape[1]
+        last = ring.index_select(1, ((past - 1) % size).reshape(1))
+        total = last + (new if length == 1 else new.cumsum(1))
         kept = min(length, size)
-        place = (past + torch.arange(length - kept, length, device=total.device)) % size
-        sums.index_copy_(1, place, total[:, length - kept :])
-        counts.index_copy_(1, place, count[:, length - kept :])
+        place = (past + torch.arange(length - kept, length, device=past.device)) % size
+        ring.index_copy_(1, place, total[:, length - kept :])
         self.cumulative_length.add_(length)
-        return total / count.clamp(min=1)
+        return total[..., :-1] / total[..., -1:].clamp(min=1)
+
+    def crop(self, tokens_to_remove: int) -> None:
+        """Take back tokens; if these were all, a full ring has them where 0 must stand."""
+        super().crop(tokens_to_remove)
+        if self.keys is not None:
+            self.keys.masked_fill_(self.cumulative_length == 0, 0)
 
 
 @torch.no_grad()
@@ -124,7 +161,9 @@ def pooled_layer(cache: Cache, new: int, head: LowRankHead) -> Any:
         InputError: the cache holds earlier positions that this layer has not seen, or has seen
             through another head. A static cache is asked once, a compiled graph never.
     """
-    layer = next((x for x in cache.layers if isinstance(x, PooledLayer | StaticPooledLayer)), None)
+    layer = next(
+        (x for x in reversed(cache.layers) if isinstance(x, (PooledLayer, StaticPooledLayer))), None
+    )
     if layer is not None:
         if not torch.compiler.is_compiling():
             _check(layer, head, None if isinstance(layer, StaticPooledLayer) else cache, new)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from llm.bases import decoder_of
 
-__all__ = ["final_hidden", "listen"]
+__all__ = ["final_hidden", "listen", "reading"]
 
 _Reader = tuple[nn.Module, list[Tensor]]
 _READER: ContextVar[_Reader | None] = ContextVar("reader", default=None)
@@ -40,11 +40,16 @@ def listen(base: Any) -> nn.Module:
     return decoder
 
 
-@contextmanager
-def final_hidden(base: Any) -> Iterator[list[Tensor]]:
+def final_hidden(base: Any) -> AbstractContextManager[list[Tensor]]:
     """While open, calls of `base` in this thread append its final hidden states (after the norm)."""
+    return reading(listen(base))
+
+
+@contextmanager
+def reading(decoder: nn.Module) -> Iterator[list[Tensor]]:
+    """:func:`final_hidden` of the base whose decoder :func:`listen` gave: to find it takes time."""
     found: list[Tensor] = []
-    reader = (listen(base), found)
+    reader = (decoder, found)
     if torch.compiler.is_compiling():
         _TRACED.append(reader)
         yield found

@@ -21,9 +21,9 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llm import adapter
 from llm.bases import check_sizes, device_of
-from llm.cache_layer import CACHE, can_follow, pooled_layer, prefix_sums
+from llm.cache_layer import CACHE, can_follow, means_of_new, pooled_layer
 from llm.head import LowRankHead
-from llm.hidden import final_hidden, listen
+from llm.hidden import listen, reading
 from llm.loading import load_causal_lm, named_base
 from llm.tilt import T3Config, tilt
 from t3theory.exceptions import InputError
@@ -76,7 +76,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         self._is_stateful = base._is_stateful
         if hasattr(base, "hf_device_map"):
             self.hf_device_map = base.hf_device_map
-        listen(base)
+        self._listening = (listen(base),)  # in a tuple: no module of this one
         self.base.requires_grad_(False)
         self.head.to(device_of(base.get_output_embeddings()))
         self.train(base.training)
@@ -137,7 +137,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
     def _run_base(self, inputs: dict[str, Any], more: dict[str, Any]) -> tuple[Any, Tensor]:
         """The base's output and final hidden states, of those inputs that its forward names."""
         taken = {k: v for k, v in inputs.items() if k in self._takes}
-        with final_hidden(self.base) as found:
+        with reading(*self._listening) as found:
             output = self.base(**taken, **more)
         if not found:
             raise InputError(
@@ -163,27 +163,15 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
 
     def _pooled_latent(self, hidden: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
         """down · u_t at the new positions, (batch, length, rank); updates the cache."""
-        length = hidden.shape[1]
-        if mask is None:
-            mask = torch.ones(hidden.shape[:2], device=hidden.device)
-        elif mask.ndim != 2:
-            raise InputError(
-                f"attention_mask: expected (batch, length), got {mask.ndim} dimensions; "
-                "pass the mask of tokens as pooling_mask beside it"
-            )
-        elif mask.shape[0] != hidden.shape[0] or mask.shape[1] < length:
-            raise InputError(
-                f"attention_mask: expected (batch, past + length) for {tuple(hidden.shape[:2])} "
-                f"tokens, got {tuple(mask.shape)}"
-            )
-        mask = mask[:, -length:].to(hidden.device)
-        down = self.head.down
+        head, length = self.head, hidden.shape[1]
+        down = head.down
         latent = down(hidden.to(device=down.weight.device, dtype=torch.float32))
-        mask = mask.to(latent.device)
-        if cache is not None:
-            return pooled_layer(cache, length, self.head).advance(latent, mask)
-        total, count = prefix_sums(latent, mask)
-        return total / count.clamp(min=1)
+        if mask is not None:
+            _check_mask(mask, hidden)
+            mask = mask[:, -length:].to(latent.device)
+        if cache is None:
+            return means_of_new(latent, mask)[0]
+        return pooled_layer(cache, length, head).advance(latent, mask)
 
     def prepare_inputs_for_generation(
         self,
@@ -200,7 +188,7 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
         ids = inputs["inputs_embeds"] if ids is None else ids
         if attention_mask is not None and attention_mask.ndim == 2:
             inputs["pooling_mask"] = attention_mask[:, -ids.shape[1] :]
-        elif attention_mask is None:
+        elif attention_mask is None and inputs.get("attention_mask") is not None:
             # Without padding `generate` drops the mask; a static cache then makes one of its own.
             inputs["pooling_mask"] = torch.ones(ids.shape[:2], device=ids.device)
         return inputs
@@ -270,10 +258,23 @@ def _output(loss: Tensor | None, scores: Tensor, output: Any) -> CausalLMOutputW
     )
 
 
+def _check_mask(mask: Tensor, hidden: Tensor) -> None:
+    if mask.ndim != 2:
+        raise InputError(
+            f"attention_mask: expected (batch, length), got {mask.ndim} dimensions; "
+            "pass the mask of tokens as pooling_mask beside it"
+        )
+    if mask.shape[0] != hidden.shape[0] or mask.shape[1] < hidden.shape[1]:
+        raise InputError(
+            f"attention_mask: expected (batch, past + length) for {tuple(hidden.shape[:2])} "
+            f"tokens, got {tuple(mask.shape)}"
+        )
+
+
 def _kept(states: Tensor, keep: int | Tensor) -> Tensor:
     """The positions that `logits_to_keep` names, in all the forms that transformers takes."""
     if isinstance(keep, int):
-        return states[:, -keep:]
+        return states[:, -keep:] if 0 < keep < states.shape[1] else states
     if keep.ndim == 1:
         return states[:, keep]
     if keep.dtype == torch.bool:

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, softplus
 
 from t3theory.estimator import tilted_score
 from t3theory.exceptions import AssumptionError
@@ -71,7 +71,7 @@ def forget_share(
     0.5
     """
     if not _numbers_alone(log_p, log_odds):
-        return (log_p.exp() * torch.sigmoid(-log_odds)).sum(-1, keepdim=True)
+        return (log_p - softplus(log_odds)).exp().sum(-1, keepdim=True)
     return log_p.exp().mul_(log_odds.neg().sigmoid_()).sum(-1, keepdim=True)
 
 
@@ -84,8 +84,8 @@ def gated_temperature(
     share = forget_share(log_p, log_odds)
     if config.gate == "soft":
         return 1 + (config.temperature - 1) * share
-    one = torch.ones_like(share)
-    return torch.where(share > config.gate_threshold, config.temperature * one, one)
+    tempered = share > config.gate_threshold
+    return torch.ones_like(share).masked_fill_(tempered, config.temperature)
 
 
 def tilt(
@@ -102,7 +102,7 @@ def tilt(
     """
     if not _numbers_alone(logits, log_odds):
         log_p, odds, temperature = _parts(logits, log_odds, config)
-        log_f, scale = log_sigmoid(odds), config.guidance_scale
+        log_f, scale = logsigmoid(odds), config.guidance_scale
         alone = not torch.is_grad_enabled()  # then nobody else reads these
         return tilted_score(log_p, log_f, temperature, scale, overwrite=alone)
     scores = log_odds if overwrite else log_odds.to(torch.float32, copy=True).contiguous()
@@ -126,7 +126,7 @@ def _parts(
     logits: Tensor, log_odds: Tensor, config: T3Config
 ) -> tuple[Tensor, Tensor, float | Tensor]:
     """What the estimator joins: log p, the log-odds with their prior, T(c)."""
-    log_p = torch.log_softmax(logits.to(torch.float32), dim=-1)
+    log_p = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
     odds = log_odds + config.log_prior_odds if config.log_prior_odds else log_odds
     return log_p, odds, gated_temperature(log_p, odds, config)
 
@@ -150,6 +150,6 @@ _SMALLEST = -80.0
 
 def _numbers_alone(*arrays: Tensor) -> bool:
     """Whether arrays may be written over and looked into: no gradients, no device, no compiler."""
-    gradients = torch.is_grad_enabled() and any(x.requires_grad for x in arrays)
-    on_cpu = all(x.device.type == "cpu" for x in arrays)
-    return on_cpu and not gradients and not torch.compiler.is_compiling()
+    if not all(x.is_cpu for x in arrays) or torch.compiler.is_compiling():
+        return False
+    return not (torch.is_grad_enabled() and any(x.requires_grad for x in arrays))

@@ -20,6 +20,7 @@ Array = Any
 
 __all__ = [
     "Array",
+    "add_quotient",
     "as_float_array",
     "as_numpy",
     "first_array",
@@ -61,6 +62,8 @@ def as_float_array(x: Array, xp: Any | None = None, like: Array | None = None) -
     if namespace(x) is not xp:  # a tensor that needs gradients is not to be copied
         like = first_array(like)
         x = xp.asarray(x, device=None if like is None else array_api_compat.device(like))
+    if x.dtype in (xp.float32, xp.float64):  # a step of decoding need not ask for more
+        return x
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.astype(x, xp.float64)
     # Half precision has too few digits for sums over an alphabet.
@@ -116,6 +119,21 @@ def log(x: Array) -> Array:
     xp = namespace(x)
     zero = x == 0
     return xp.where(zero, xp.full_like(x, -xp.inf), xp.log(xp.where(zero, xp.ones_like(x), x)))
+
+
+def add_quotient(y: Array, x: Array, divisor: float | Array, overwrite: bool = False) -> Array:
+    """y + x / divisor, over `y` if it may be; torch does it in one pass and one launch."""
+    tensors = array_api_compat.is_torch_array(y) and array_api_compat.is_torch_array(x)
+    # Outside, a reciprocal of single precision might be 0 or infinite where the quotient is not.
+    if tensors and isinstance(divisor, float) and 1e-30 < divisor < 1e30:
+        return (y.add_ if overwrite else y.add)(x, alpha=1 / divisor)
+    if tensors and array_api_compat.is_torch_array(divisor) and divisor.ndim:
+        return (y.addcdiv_ if overwrite else y.addcdiv)(x, divisor)
+    quotient = x / divisor
+    if not overwrite:
+        return y + quotient
+    y += quotient
+    return y
 
 
 def logsumexp(x: Array, axis: int = -1, keepdims: bool = False) -> Array:

@@ -8,7 +8,17 @@ simulations and the language model call these same two functions.
 
 from __future__ import annotations
 
-from t3theory._xp import Array, as_float_array, logsumexp, namespace, on_host, plain, require, xlogy
+from t3theory._xp import (
+    Array,
+    add_quotient,
+    as_float_array,
+    logsumexp,
+    namespace,
+    on_host,
+    plain,
+    require,
+    xlogy,
+)
 from t3theory.exceptions import AssumptionError
 
 __all__ = ["temper_then_tilt", "tilted_score"]
@@ -54,19 +64,15 @@ def tilted_score(
         _check_settings(temperature, guidance_scale)
     xp = namespace(log_p, log_f)
     log_p, log_f = as_float_array(log_p, xp, log_f), as_float_array(log_f, xp, log_p)
-    if overwrite:
-        log_p /= temperature
-    base = log_p if overwrite else log_p / temperature
     if not isinstance(guidance_scale, float):
-        return base + xlogy(guidance_scale, log_f)
+        return log_p / temperature + xlogy(guidance_scale, log_f)
+    if guidance_scale == 0 and overwrite:
+        log_p /= temperature
     if guidance_scale == 0:
-        return base
+        return log_p if overwrite else log_p / temperature
     # Decoding at s = 1 need not pass over a vocabulary once more.
     tilt = log_f if guidance_scale == 1 else guidance_scale * log_f
-    if not overwrite:
-        return base + tilt
-    tilt += base
-    return tilt
+    return add_quotient(tilt, log_p, temperature, overwrite)
 
 
 def temper_then_tilt(

@@ -11,8 +11,8 @@ from tiny_bases import VOCAB, sharp_head, tiny_base
 from llm.encoding import Encoded
 from llm.model import T3ForCausalLM
 from llm.scoring import score_rows
-from llm.sweep import setting_losses, setting_matches, sweep_losses, sweep_scores
-from llm.tilt import T3Config, tilt
+from llm.sweep import _Block, setting_losses, setting_matches, sweep_losses, sweep_scores
+from llm.tilt import T3Config, gated_temperature, tilt
 
 GRID = [
     T3Config(t, s, prior, gate, threshold)
@@ -61,14 +61,14 @@ def test_scores_of_a_sweep_are_the_models_own():
             assert (got.matches == expected.matches).all()
 
 
-def test_a_grid_takes_no_softmax_twice(monkeypatch):
-    calls = []
+def test_a_grid_sums_no_vocabulary_twice(monkeypatch):
+    calls, normaliser = [], _Block.normaliser
 
-    def count(*args, **kwargs):
-        calls.append(args)
-        return torch.zeros(len(args[1]))
+    def count(block, cell):
+        calls.append(cell)
+        return normaliser(block, cell)
 
-    monkeypatch.setattr("llm.sweep.cross_entropy", count)
+    monkeypatch.setattr(_Block, "normaliser", count)
     grid = [
         T3Config(t, gate=gate, gate_threshold=level)
         for t in (1.5, 2.0, 3.0)
@@ -76,6 +76,30 @@ def test_a_grid_takes_no_softmax_twice(monkeypatch):
     ]
     setting_losses(*states(tokens=2), grid)
     assert len(calls) == 4  # T = 1.5, 2, 3, and 1 where the gate is shut
+
+
+@pytest.mark.parametrize("spread", [0.1, 30.0, 100.0, 1e4])
+@pytest.mark.parametrize("gate", ["none", "hard", "soft"])
+def test_losses_where_powers_and_products_underflow(spread, gate):
+    """p of 1e-40 and f of 1e-40, their powers, and both in turn at the likeliest token."""
+    logits, odds, targets = states()
+    logits, odds = spread * logits, spread * odds.abs().neg()
+    for temperature, scale, prior in itertools.product((0.05, 1.0, 9.0), (0.0, 1.0, 5.0), (0, 40)):
+        config = T3Config(temperature, scale, prior, gate)
+        log_p, shifted = logits.double().log_softmax(-1), odds.double() + prior
+        heat = gated_temperature(log_p, shifted, config)
+        scores = log_p / heat + scale * torch.nn.functional.logsigmoid(shifted)
+        wanted = torch.nn.functional.cross_entropy(scores, targets, reduction="none")
+        (found,) = setting_losses(logits, odds, targets, [config])
+        # Scores of single precision; a soft T near 1/20 is 1 less 0.95, and has a digit less.
+        rounding = 3e-6 if gate == "soft" else 3e-7
+        error = rounding * scores.abs().amax(-1).clamp(min=3)
+        assert torch.all((found - wanted).abs() <= error)
+
+
+def test_no_tokens_have_no_losses():
+    none = [x[:0] for x in states()]
+    assert setting_losses(*none, GRID).shape == setting_matches(*none, GRID).shape == (len(GRID), 0)
 
 
 def test_sweeps_mix_heads():
