@@ -147,7 +147,8 @@ def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float)
     sketch = replace(dual, atoms=groups)
     found, leaves = _branch(sketch, tolerance / 2, nodes // 4, cap)
     enough = found.value * (1 - tolerance / 4)
-    if isinstance(dual, RetainDual) and leaves and max(found.ends)[0] < enough:  # f is pinned
+    climbed = max((end[0] for end in found.ends), default=-math.inf)
+    if isinstance(dual, RetainDual) and leaves and climbed < enough:  # the best has f pinned
         fill(best, dual, *max(leaves, key=lambda leaf: leaf.value).at)
     for point, multiplier in _lifted(dual, found, group) if best.value < enough else []:
         climb(dual, point, best, multiplier, tolerance / 4)
