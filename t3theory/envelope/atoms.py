@@ -43,7 +43,7 @@ class Atoms:
         single: P of one of the merged atoms.
         oracle, co_oracle: f* and 1−f*; `log_oracle`, `log_co_oracle` their logarithms.
         base: p^{1/T}/N*.
-        slope: w/P.
+        slope: w/P, and its logarithm `log_slope`, which is finite where w is below the floats.
         retain_density: p_r.
         log_low, log_co_low: lower bounds on log f and log(1−f) under the budget.
         sign: of p_r − p̂ in the forget error, where it is settled; 0 where either is allowed.
@@ -64,6 +64,7 @@ class Atoms:
     log_co_oracle: Vector
     base: Vector
     slope: Vector
+    log_slope: Vector
     retain_density: Vector
     log_low: Vector
     log_co_low: Vector
@@ -102,8 +103,13 @@ class Atoms:
 
     @cached_property
     def contested(self) -> Atoms:
-        """Those atoms."""
-        return self if len(self.either) == self.size else self.take(self.either)
+        """The atoms of `either`; all, where nearly all are: a copy costs more than they do."""
+        return self if len(self.either) > 0.9 * self.size else self.take(self.either)
+
+    @cached_property
+    def lowered(self) -> bool:
+        """Whether an atom's sign is settled as negative."""
+        return len(self.either) < self.size
 
     @property
     def representable(self) -> bool:

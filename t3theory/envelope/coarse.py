@@ -15,6 +15,7 @@ __all__ = ["coarsen"]
 Vector = NDArray[np.float64]
 _SIDES = (56, 112, 224, 448, 896)  # quantiles: the keys of smooth laws lie on a curve, in few cells
 _MOST = 3136  # groups, few enough to be split one by one: all cells of the least side
+_HEAVY = 64  # atoms that stay alone, as one of them may tie
 _SAMPLE = 16384  # atoms whose order statistics set the edges
 
 
@@ -29,20 +30,19 @@ def coarsen(atoms: Atoms, delta: float) -> tuple[Atoms, NDArray[np.intp]]:
     """
     measure = atoms.weight / atoms.base
     keys = np.log(atoms.probability / measure), atoms.log_oracle - atoms.log_co_oracle
-    cell = _cells(atoms, keys)
-    count = np.bincount(cell)
-    group, count = (np.cumsum(count > 0) - 1)[cell], count[count > 0]
+    group, number = _groups(atoms, keys)
 
     def total(x: Vector) -> Vector:
         return np.bincount(group, weights=x).astype(np.float64)
 
-    number, mass = count.astype(np.float64), total(measure)
+    mass = total(measure)
     probability, retain, forget = map(total, (atoms.probability, atoms.retain, atoms.forget))
     weight, single = total(atoms.weight), probability / number
     oracle = np.minimum((1 - atoms.gamma) * retain / probability, 1.0)
     co_oracle = np.minimum(atoms.gamma * forget / probability, 1.0)
     with np.errstate(divide="ignore"):
         log_oracle, log_co_oracle, budget = np.log(oracle), np.log(co_oracle), delta / single
+        log_slope = np.log(weight / probability)
     sketch = Atoms(
         gamma=atoms.gamma,
         scale=atoms.scale,
@@ -57,6 +57,7 @@ def coarsen(atoms: Atoms, delta: float) -> tuple[Atoms, NDArray[np.intp]]:
         log_co_oracle=log_co_oracle,
         base=weight / mass,
         slope=weight / probability,
+        log_slope=log_slope,
         retain_density=retain / mass,
         log_low=budget_floor(oracle, co_oracle, budget),
         log_co_low=budget_floor(co_oracle, oracle, budget),
@@ -68,14 +69,23 @@ def coarsen(atoms: Atoms, delta: float) -> tuple[Atoms, NDArray[np.intp]]:
     return sketch, group
 
 
-def _cells(atoms: Atoms, keys: tuple[Vector, Vector]) -> Any:
+def _groups(atoms: Atoms, keys: tuple[Vector, Vector]) -> tuple[Any, Vector]:
+    """The group of each atom, and how many are in each; the heaviest atoms are alone."""
+    laws = atoms.retain, atoms.forget, atoms.weight
+    importance = 1 / atoms.size + sum(law / law.sum() for law in laws)
+    cell = _cells(keys, importance)
+    heavy = np.argsort(-importance)[: min(_HEAVY, atoms.size // _HEAVY)]
+    cell[heavy] = cell.max() + 1 + np.arange(len(heavy))
+    count = np.bincount(cell)
+    return (np.cumsum(count > 0) - 1)[cell], count[count > 0].astype(np.float64)
+
+
+def _cells(keys: tuple[Vector, Vector], importance: Vector) -> Any:
     """The cell of each atom: as many quantiles to a side as leave few enough cells in use.
 
     Quantiles of where any of the laws has its mass: of numbers alone, few cells would hold all
     of a narrow law.
     """
-    laws = atoms.retain, atoms.forget, atoms.weight
-    importance = 1 / atoms.size + sum(law / law.sum() for law in laws)
     some = slice(None, None, max(1, len(importance) // _SAMPLE))
     sample = tuple(key[some] for key in keys)
     orders = [np.argsort(key) for key in sample]

@@ -155,11 +155,10 @@ class ForgetDual:
         if high is None:  # affine in t: its values at the ends say all
             return None
         x, part = self.atoms, self.atoms.contested
-        totals = low.terms.sum(axis=1) + high.terms.sum(axis=1)
-        moved, normaliser, risk = totals.tolist()
+        moved, normaliser, risk = (low.terms.sum(axis=1) + high.terms.sum(axis=1)).tolist()
         size = moved + x.least[0] + abs(price) * (normaliser + x.least[1])
         size += multiplier * (self.delta + risk + 2 * x.entropy)
-        constant, slope, minus = price, multiplier * self.delta, low.worth
+        constant, slope, plus, minus = price, multiplier * self.delta, high.worth, low.worth
         if part is not x:
             settled = x.sign < 0
             minus = low.worth[x.either]
@@ -167,8 +166,10 @@ class ForgetDual:
             slope += float(low.worth[settled].sum())
         if part.raised:
             minus = np.where(part.sign > 0, -np.inf, minus)
+        if part.lowered:
+            plus = np.where(part.sign < 0, -np.inf, plus)
         sizes = self._held + abs(price), size
-        return Profile(constant, slope, part.held, high.worth, minus, sizes, rounding(x))
+        return Profile(constant, slope, part.held, plus, minus, sizes, rounding(x))
 
     def cuts(
         self, span: tuple[float, float], columns: NDArray[np.float64]
@@ -227,8 +228,8 @@ class RetainDual:
         """C = Σ P_r log(P_r/w) of the merged atoms one by one, and the size of its terms."""
         x = self.atoms
         live = x.retain > 0
-        parts = x.log_oracle[live] - np.log1p(-x.gamma) - np.log(x.slope[live])
-        sizes = np.abs(x.log_oracle[live]) + abs(np.log1p(-x.gamma)) + np.abs(np.log(x.slope[live]))
+        parts = x.log_oracle[live] - np.log1p(-x.gamma) - x.log_slope[live]
+        sizes = np.abs(x.log_oracle[live]) + abs(np.log1p(-x.gamma)) + np.abs(x.log_slope[live])
         return float(np.sum(x.retain[live] * parts)), float(np.sum(x.retain[live] * sizes))
 
     def peak(self, span: tuple[float, float], multiplier: float, price: float) -> Point:

@@ -29,7 +29,7 @@ _PLANES, _MANY_PLANES = 40, 6  # at most: where each bound visits few atoms, and
 _KEPT = 64  # columns, once there are twice as many
 _CLIMBS = 8  # depth to which nodes are searched for better classifiers
 _SINGLE = (
-    2.0  # over the number of atoms: what one atom's tie may close, halves of N being of no use
+    2.0  # over the number of atoms: what a tie of one may close where halves of N are of no use
 )
 _REACH = 4.0  # how far from the best multipliers others are looked for, in units of the first
 
@@ -83,7 +83,8 @@ class Node:
     Args:
         stuck: that even one normaliser's bound is above what is attained, so that halving the
             interval is of no use.
-        slack: what of the value stands for rounding.
+        slack: the rounding in the least bound computed for it, or for a node that it is part of.
+        lost: that this rounding alone is above what is attained, and halving has not reduced it.
     """
 
     dual: Dual
@@ -94,7 +95,8 @@ class Node:
     tie: Tie | None = None
     stuck: bool = False
     depth: int = 0
-    slack: float = 0.0
+    slack: float = math.inf
+    lost: bool = False
 
 
 def solve(
@@ -117,7 +119,7 @@ class _Descent:
         self.fresh = len(node.pool.columns) == 0
         self.span, self.at = node.span, node.at
         self.value = math.inf if self.fresh else node.value
-        self.slack = 0.0 if self.fresh else node.slack
+        self.computed = math.inf, math.inf
         self.covered: list[Node] = []
         self.apart: list[Node] = []
 
@@ -131,8 +133,9 @@ class _Descent:
         bound = self.node.dual.bound(self.span, *point)
         kept = self.node.pool.add(bound)
         if math.isfinite(bound.value):  # what overflowed says nothing
+            self.computed = min(self.computed, (bound.value, bound.slack))
             if bound.value < self.value:
-                self.value, self.at, self.slack = bound.value, point, bound.slack
+                self.value, self.at = bound.value, point
             if bound.profile is not None and self.target < bound.value:
                 self._cut(bound.profile, point)
         return kept
@@ -154,9 +157,8 @@ class _Descent:
         parts = []
         for piece in left:
             value = max(profile.at(end).value for end in piece)
-            better = (point, value) if value < self.value else (self.at, self.value)
-            value = min(better[1], self.node.value)
-            parts.append(replace(self.node, span=piece, at=better[0], value=value))
+            at, value = (point, value) if value < self.value else (self.at, self.value)
+            parts.append(replace(self.node, span=piece, at=at, value=min(value, self.node.value)))
         first, *apart = parts
         self.span, self.at, self.value = first.span, first.at, first.value
         self.apart += apart
@@ -182,6 +184,7 @@ class _Descent:
                 self.at[1] + stride * (low.at[1] - self.at[1]),
             )
             stride = 1.0 if self.evaluate(trial) else stride / 4
+        least, slack = self.computed
         return replace(
             node,
             span=self.span,
@@ -190,7 +193,8 @@ class _Descent:
             tie=tie,
             stuck=stuck,
             depth=node.depth + 1,
-            slack=self.slack,
+            slack=min(slack, node.slack),
+            lost=least - slack <= self.target and 2 * slack >= node.slack,
         )
 
     def _settled(self, model: float) -> bool:
@@ -267,6 +271,7 @@ class _Descent:
             effect = (x.moved + abs(low.at[1]) * x.weight) * (most - least) / self.span[0]
             if x.scale == 1:  # only signs tie
                 effect[x.sign != 0] = 0.0
+        effect *= x.single / x.probability  # like atoms mix, but for one
         z = int(np.argmax(effect))
         middle = max(math.sqrt(max(least[z], 1e-12 * most[z]) * most[z]), 1e-300)
         share = float(weights[active][powers[:, z] > middle].sum() / weights[active].sum())

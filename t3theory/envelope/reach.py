@@ -42,7 +42,7 @@ def normalisers(dual: Dual) -> tuple[float, float]:
     high = float(np.dot(x.weight, np.exp(x.scale * x.log_high)))
     # Jensen: log N ≥ Σ P_r log(w/P_r) + s Σ P_r log f, and the risk bounds the last sum.
     live = x.retain > 0
-    ratio = np.log(x.slope[live]) - x.log_oracle[live] + math.log1p(-x.gamma)
+    ratio = x.log_slope[live] - x.log_oracle[live] + math.log1p(-x.gamma)
     jensen = float(np.dot(x.retain[live], ratio)) + x.scale * mean_log_f(x, dual.delta)[0]
     low = max(low, math.exp(min(jensen, 0.0)))
     slack = 1e-9 + 4 * x.size * rounding(x)  # of the sums, whatever their order

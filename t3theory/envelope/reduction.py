@@ -100,7 +100,6 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
     oracle, co_oracle = np.exp(log_oracle), np.exp(log_co_oracle)
     with np.errstate(divide="ignore", over="ignore"):
         budget = delta / single
-    largest = _largest(log_reference, tempered, log_probability, odds)
     return Atoms(
         gamma=mixture.gamma,
         scale=scale,
@@ -114,12 +113,13 @@ def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: floa
         log_oracle=log_oracle,
         log_co_oracle=log_co_oracle,
         base=np.exp(tempered - log_normaliser),
-        slope=np.exp(log_weight - log_normaliser - log_probability),
+        slope=np.exp(log_slope := log_weight - log_normaliser - log_probability),
+        log_slope=log_slope,
         retain_density=retain[at] / reference[at],
         log_low=budget_floor(oracle, co_oracle, budget),
         log_co_low=budget_floor(co_oracle, oracle, budget),
         sign=np.where((retain[at] > 0) & (forget[at] > 0), 0.0, -1.0),
         log_normaliser=log_normaliser,
-        largest_log=largest + abs(log_normaliser),
+        largest_log=_largest(log_reference, tempered, log_probability, odds) + abs(log_normaliser),
         inverse=inverse,
     )

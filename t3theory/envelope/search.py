@@ -10,28 +10,23 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
-from numpy.typing import NDArray
 
 from t3theory.envelope.ascent import Climb, climb
 from t3theory.envelope.atoms import Point
 from t3theory.envelope.budget import spend
 from t3theory.envelope.coarse import coarsen
 from t3theory.envelope.dual import Dual, ForgetDual, RetainDual
+from t3theory.envelope.lift import cover, starts
 from t3theory.envelope.nodes import Node, Pool, few, solve
 from t3theory.envelope.pinning import alone, concentrated, fill, polish, raised, steepest
 from t3theory.envelope.reach import LEAST_NORMALISER, affordable, normalisers
-from t3theory.envelope.sides import rewards
 from t3theory.envelope.splits import split
 
 __all__ = ["search"]
 
 _MANY_NODES, _MANY_CLIMBS = 12, 3  # branchings and climbs where each bound visits very many atoms
 _GUESSES = 3  # ascents whose multipliers open a search
-_ALIKE = 1e-2  # multipliers from which ascents end alike
 _PATIENCE = 8  # branchings before f is pinned at many levels
 
 
@@ -86,7 +81,7 @@ def _branch(dual: Dual, tolerance: float, nodes: int, cap: float) -> tuple[Climb
 
 def _met(node: Node, best: Climb, tolerance: float) -> bool:
     """Whether a node's bound is near enough to what is attained, but for rounding."""
-    return node.value - node.slack <= best.value * (1 + tolerance)
+    return node.lost or node.value <= best.value * (1 + tolerance)
 
 
 def _refine(best: Climb, dual: Dual, node: Node, tolerance: float) -> None:
@@ -119,20 +114,6 @@ def _starts(dual: Dual) -> list[tuple[Dual, Point]]:
     return found + [(dual, spend(dual, c)[0]) for c in dual.pushes()]
 
 
-def _lifted(dual: Dual, found: Climb, group: NDArray[np.intp]) -> Iterator[tuple[Point, float]]:
-    """Where to climb from with all atoms, as far as their sketch did: points, multipliers."""
-    level = float(np.dot(found.atoms.weight, found.point.power))
-    seen: list[tuple[float, float]] = []
-    for multiplier, price in found.multipliers[:_GUESSES]:
-        if any(np.allclose((multiplier, price), other, rtol=_ALIKE, atol=0) for other in seen):
-            continue
-        seen.append((multiplier, price))
-        if len(seen) == 1 and isinstance(dual, ForgetDual):
-            sign = replace(dual, atoms=found.atoms).signs(found.point)[0][group]
-            yield spend(dual, rewards(dual.atoms, sign, price), multiplier)[0], multiplier
-        yield dual.peak((level, level), multiplier, price), multiplier
-
-
 def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float) -> list[Node]:
     """Climb where the sketch of many atoms did, and cover their normalisers as its search did.
 
@@ -150,7 +131,7 @@ def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float)
     climbed = max((end[0] for end in found.ends), default=-math.inf)
     if isinstance(dual, RetainDual) and leaves and climbed < enough:  # the best has f pinned
         fill(best, dual, *max(leaves, key=lambda leaf: leaf.value).at)
-    for point, multiplier in _lifted(dual, found, group) if best.value < enough else []:
+    for point, multiplier in starts(dual, found, group) if best.value < enough else []:
         climb(dual, point, best, multiplier, tolerance / 4)
         if best.value >= enough:
             break
@@ -161,15 +142,4 @@ def _sketched(dual: Dual, best: Climb, tolerance: float, nodes: int, cap: float)
     ):
         for from_dual, point in concentrated(dual):
             climb(from_dual, point, best)
-    reach, pool = affordable(dual, affordable(sketch).multipliers).span, Pool()
-    inner = {end for leaf in leaves for end in leaf.span if reach[0] < end < reach[1]}
-    cover: list[tuple[Node, float, float]] = []
-    for low, high in itertools.pairwise(sorted({*reach, *inner})):
-        middle = math.sqrt(low) * math.sqrt(high)
-        owners = [leaf for leaf in leaves if leaf.span[0] <= middle <= leaf.span[1]] or leaves
-        owner = max(owners, key=lambda leaf: leaf.value)
-        if cover and cover[-1][0] is owner:
-            cover[-1] = owner, cover[-1][1], high
-        else:
-            cover.append((owner, low, high))
-    return [Node(dual, (low, high), pool, leaf.at, cap) for leaf, low, high in cover]
+    return cover(dual, sketch, group, leaves, cap)

@@ -72,6 +72,8 @@ def chosen(block: Atoms, both: tuple[Side, Side | None], t: float) -> tuple[Vect
     plus = t * gained > -2 * part.held
     if part.raised:
         plus |= part.sign > 0
+    if part.lowered:
+        plus &= part.sign >= 0
     if every:
         sign = np.where(plus, 1.0, -1.0)
         power = np.where(plus, high.power, low.power)

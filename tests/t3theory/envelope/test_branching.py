@@ -12,7 +12,7 @@ import pytest
 
 from t3theory import AssumptionError, Mixture, bayes_classifier
 from t3theory.classifier import excess_risk_of_log_odds
-from t3theory.envelope import coarse, nodes, worst_case
+from t3theory.envelope import coarse, lift, nodes, worst_case
 from t3theory.envelope import search as branching
 from t3theory.envelope.ascent import Climb
 from t3theory.envelope.budget import spend
@@ -83,6 +83,13 @@ def gaussians(n, gamma):
     return Mixture(retain / retain.sum(), forget / forget.sum(), gamma)
 
 
+def heavy(n, exponent, spread):
+    """Zipf's law, or an even one, and the same but for a little or a lot."""
+    retain = np.arange(1.0, n + 1) ** -exponent
+    forget = retain * np.exp(spread * np.random.default_rng(0).normal(size=n))
+    return Mixture(retain / retain.sum(), forget / forget.sum(), 0.1)
+
+
 CLOSES = {
     # δ, T, s, quantity
     "one atom decides N": (
@@ -144,6 +151,17 @@ CLOSES = {
         Mixture(np.repeat([0.2, 0.0], 5), np.repeat([0.0, 0.2], 5), 0.99),
         (0.01, 1.0, 1.0, "retain_error"),
     ),
+    "the bound known before, and the rounding of another": (
+        Mixture(np.ones(3) / 3, [0.5, 0.5, 0.0], 0.9999),
+        (0.02, 4.0, 1.0, "forget_error"),
+    ),
+    "w below the floats on a light atom": (
+        Mixture([1e-270, 0.5, 0.5], [1e-270, 0.3, 0.7], 0.1),
+        (0.1, 0.45, 1.0, "retain_error"),
+    ),
+    "one heavy atom among many": (heavy(5000, 2.0, 1.0), (1e-3, 1.0, 1.0, "forget_error")),
+    "several heavy atoms among many": (heavy(5000, 1.3, 1.0), (1e-3, 1.0, 1.0, "forget_error")),
+    "nearly equal laws of many atoms": (heavy(6000, 0.0, 1e-3), (1e-4, 1.0, 1.0, "forget_error")),
     "s = 5: nearly all mass on one atom": (
         Mixture(
             [0.83839, 0.03107, 0.00525, 0.12529],
@@ -296,6 +314,40 @@ def test_a_sketchs_intervals_tile_the_normalisers(monkeypatch):
             spans = [node.span for node in _sketched(dual, Climb(dual), 5e-4, 40, math.inf)]
             assert (spans[0][0], spans[-1][1]) == want
             assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("quantity", ["forget_error", "retain_error"])
+def test_a_sketchs_nodes_leave_no_classifier_out(monkeypatch, quantity, scale):
+    """Signs and boxes that a sketch settled are kept or left open, but never lost."""
+    monkeypatch.setattr(coarse, "_SIDES", (4,))
+    monkeypatch.setattr(coarse, "_HEAVY", 5)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        retain, forget = rng.dirichlet(np.full(40, 0.2), size=2)
+        m, delta = Mixture(retain, forget, 0.5, rng.uniform(0.1, 1, 40)), 10 ** rng.uniform(-4, 0)
+        direct = worst_case(m, delta, 1.5, quantity, scale, nodes=40)
+        with monkeypatch.context() as few:
+            few.setattr(nodes, "SPLIT_ATOMS", 30)
+            sketched = worst_case(m, delta, 1.5, quantity, scale, nodes=40)
+        assert direct.lower <= sketched.upper * (1 + 1e-12)
+        assert sketched.lower <= direct.upper * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("choices", "complete"),
+    [
+        ([{}], True),
+        ([], False),
+        ([{3: 1.0}], False),
+        ([{3: 1.0}, {3: -1.0}], True),
+        ([{3: 1.0, 4: 1.0}, {3: -1.0}, {3: 1.0, 4: -1.0}], True),
+        ([{3: 1.0, 4: 1.0}, {3: -1.0}, {4: 1.0}], False),
+        ([{3: 1.0, 4: 1.0}, {3: -1.0}, {4: -1.0}], True),
+    ],
+)
+def test_choices_of_signs_are_complete_if_none_is_left_out(choices, complete):
+    assert lift._complete(choices) == complete
 
 
 @pytest.mark.parametrize("delta", [1e-3, 1e-2, 0.1])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from t3theory import AssumptionError, Mixture
-from t3theory.envelope import search, worst_case
+from t3theory.envelope import worst_case
 
 THREE = Mixture([0.5, 0.3, 0.2], [0.1, 0.2, 0.7], 0.2, [1.0, 0.5, 2.0])
 
@@ -85,9 +85,8 @@ def test_nothing_is_searched_below_rounding(m, delta, quantity):
     assert found.upper - found.lower < 1e-11
 
 
-def test_one_atom_falls_among_more_than_are_pinned_at_every_level(monkeypatch):
+def test_one_atom_falls_among_more_than_are_pinned_at_every_level():
     """All risk on one atom, or on many alike, lacked a tenth of the worst case."""
-    monkeypatch.setattr(search, "_PINNED_ATOMS", 1000)
     rng, half = np.random.default_rng(0), 3000
     retain, forget = np.zeros((2, 2 * half))
     retain[:half], forget[half:] = rng.dirichlet(np.ones(half)), rng.dirichlet(np.full(half, 0.1))
