@@ -61,7 +61,7 @@ def coarsen(atoms: Atoms, delta: float) -> tuple[Atoms, NDArray[np.intp]]:
         retain_density=retain / mass,
         log_low=budget_floor(oracle, co_oracle, budget),
         log_co_low=budget_floor(co_oracle, oracle, budget),
-        sign=np.where(retain > 0, 0.0, -1.0),
+        sign=np.where((retain > 0) & (forget > 0), 0.0, -1.0),
         log_normaliser=atoms.log_normaliser,
         largest_log=atoms.largest_log,
         inverse=np.arange(len(number)),

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from t3theory._xp import logsumexp
 from t3theory.envelope.atoms import Atoms
-from t3theory.envelope.dual import rounding
+from t3theory.envelope.dual import Dual, ForgetDual, rounding
 from t3theory.envelope.reach import mean_log_f
 from t3theory.mixture import Mixture
 
-__all__ = ["beforehand", "jensen", "slack"]
+__all__ = ["beforehand", "jensen", "slack", "with_lost"]
 
 Vector = NDArray[np.float64]
 
@@ -33,19 +33,39 @@ def beforehand(mixture: Mixture, delta: float, quantity: str, guidance: bool) ->
     return float((np.sum(forget * density) + max(0.0, np.max(moved))) * (1 + 1e-12))
 
 
-def jensen(mixture: Mixture, atoms: Atoms, delta: float, temperature: float) -> float:
+def jensen(mixture: Mixture, dual: Dual, temperature: float) -> float:
     """RE(f) ≤ Σ P_r log(p_r/p^{1/T}) − s Σ P_r log f + log Σ μ p^{1/T} max f^s, each within the budget.
 
-    In logarithms alone, so that it is finite where weights have no float.
+    In logarithms alone, so that it is finite where weights have no float. ∞ for the forget error.
     """
+    atoms = dual.atoms
+    if isinstance(dual, ForgetDual):
+        return math.inf
     log_weight = np.asarray(mixture.log_reference + mixture.log_density / temperature)
-    live = atoms.inverse >= 0
-    high = atoms.scale * atoms.log_high[atoms.inverse[live]]
-    log_normaliser = float(logsumexp(log_weight[live] + high))
-    fallen, lost = mean_log_f(atoms, delta)
+    high = np.where(atoms.inverse >= 0, atoms.scale * atoms.log_high[atoms.inverse], 0.0)
+    log_normaliser = float(logsumexp(log_weight + high))
+    fallen, lost = mean_log_f(atoms, dual.delta)
     constant, size = _constant(mixture, temperature)
     size += abs(log_normaliser) + atoms.scale * lost
     return constant - atoms.scale * fallen + log_normaliser + rounding(atoms) * size
+
+
+def with_lost(
+    mixture: Mixture, atoms: Atoms, temperature: float, least: float, found: float
+) -> float:
+    """A bound on the forget error, `found` without the atoms whose P is below the floats, of all.
+
+    `least` is the least N of the classifiers in question, w/N* as in `Atoms`. Those atoms have at most
+    a share e = Σ w / N of p̂: each other p̂ falls by no more than that share of it.
+    """
+    lost = (atoms.inverse < 0) & np.isfinite(mixture.log_probabilities)
+    if not lost.any():
+        return found
+    retain, forget, reference = (x[lost] for x in _laws(mixture))
+    log_weight = np.asarray(mixture.log_reference + mixture.log_density / temperature)[lost]
+    e = float(np.exp(logsumexp(log_weight) - atoms.log_normaliser)) / least
+    own = float(np.sum(forget * (retain / reference + e / reference)))
+    return (found + e * (found + float(atoms.held.sum())) + own) * (1 + 1e-12)
 
 
 def slack(mixture: Mixture, atoms: Atoms, temperature: float, quantity: str, value: float) -> float:

@@ -36,7 +36,7 @@ def maximise(
     Args:
         c: shape (k,).
         co_multiplier, multiplier: λ' (any sign) and λ > 0.
-        everywhere: False asks for the local maximiser with the largest f instead.
+        everywhere: False leaves out the low end of a box, where log f may win although its fall costs.
     Returns:
         the maximisers; f^s is nan where c, λ' or λ is so large that a root may have overflowed:
         no bound may then be read off it.

@@ -24,7 +24,7 @@ __all__ = ["SPLIT_ATOMS", "Node", "Pool", "Tie", "few", "solve"]
 
 Vector = NDArray[np.float64]
 SPLIT_ATOMS = 4096
-"""Above this many distinct atoms a tie in one of them is below the tolerance."""
+"""Above this many distinct atoms no atom is split, but for what the search of a sketch settled."""
 _PLANES, _MANY_PLANES = 40, 6  # at most: where each bound visits few atoms, and very many
 _KEPT = 64  # columns, once there are twice as many
 _CLIMBS = 8  # depth to which nodes are searched for better classifiers
@@ -263,9 +263,7 @@ class _Descent:
         least, most = powers.min(axis=0), powers.max(axis=0)
         if isinstance(self.node.dual, RetainDual):
             effect = (x.weight + x.retain) * (most - least)
-            if (
-                x.scale <= 1
-            ):  # where f* = 0 nothing but c f^s + b log(1−f) is left, which is concave
+            if x.scale <= 1:  # where f* = 0 only c f^s + b log(1−f) is left, which is concave
                 effect[x.oracle == 0] = 0.0
         else:
             effect = (x.moved + abs(low.at[1]) * x.weight) * (most - least) / self.span[0]

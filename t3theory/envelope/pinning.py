@@ -30,7 +30,7 @@ def concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
     atoms, bayes = dual.atoms, dual.atoms.bayes()
     copies = atoms.single / atoms.probability
     floor = atoms.log_low
-    live = atoms.retain > 0
+    live = (atoms.retain > 0) & np.isfinite(floor)  # else no float spends the budget there
     fallen = copies * atoms.weight * (bayes.power - np.exp(atoms.scale * floor))
     with np.errstate(invalid="ignore"):
         gain = copies * atoms.retain * atoms.scale * (atoms.log_oracle - floor)
@@ -42,7 +42,7 @@ def concentrated(dual: RetainDual) -> list[tuple[Dual, Point]]:
     cost = x.probability * x.divergence(lowered)
     with np.errstate(invalid="ignore"):
         bought = x.scale * x.retain * (x.log_oracle - floor) - x.weight * bayes.power
-    worthy = np.flatnonzero((x.retain > 0) & (bought > 0) & (cost > 0))
+    worthy = np.flatnonzero((x.retain > 0) & (bought > 0) & (cost > 0) & np.isfinite(cost))
     order = worthy[np.argsort(-bought[worthy] / cost[worthy], kind="stable")]
     few = order[: int(np.searchsorted(np.cumsum(cost[order]), dual.delta))]
     found: list[tuple[Dual, Point]] = []
@@ -63,10 +63,11 @@ def polish(best: Climb, dual: Dual, enough: float = math.inf) -> None:
     """
     atoms = dual.atoms
     if isinstance(dual, RetainDual):
-        live = atoms.retain > 0
+        live = (atoms.retain > 0) & np.isfinite(atoms.log_low)
         drop = np.full(atoms.size, -np.inf)
         drop[live] = atoms.log_oracle[live] - best.point.log_f[: atoms.size][live]
-        for z in {int(np.argmax(drop)), int(np.argmin(np.where(live, atoms.single, 2.0)))}:
+        found = {int(np.argmax(drop)), int(np.argmin(np.where(live, atoms.single, 2.0)))}
+        for z in found if live.any() else ():
             _pin(best, dual, z, (float(atoms.log_low[z]), float(atoms.log_oracle[z])), enough)
     if atoms.scale > 1:
         for z in steepest(dual):

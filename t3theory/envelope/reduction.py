@@ -82,9 +82,9 @@ def _largest(*logs: Vector) -> float:
 
 
 def reduce_atoms(mixture: Mixture, delta: float, temperature: float, scale: float) -> Atoms:
-    """Drop atoms without mass, merge equal ones, and bound each by what the budget allows."""
+    """Drop atoms whose P is 0 in float64, merge equal ones, and bound each within the budget."""
     retain, forget, reference = _floats(mixture.retain, mixture.forget, mixture.reference)
-    live = np.flatnonzero((retain > 0) | (forget > 0))
+    live = np.flatnonzero(np.exp(np.asarray(mixture.log_probabilities, np.float64)) > 0)
     first, merged, count = _distinct([retain[live], forget[live], reference[live]])
     inverse = np.full(retain.shape, -1, dtype=np.intp)
     inverse[live] = merged

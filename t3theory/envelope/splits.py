@@ -15,9 +15,7 @@ from t3theory.envelope.reach import normalisers
 __all__ = ["halves", "signs", "split"]
 
 _NARROW = 1e-9  # log-width below which an interval of N is a point
-_PART = (
-    0.1  # of a tie's effect is worth as much as an interval's width; at s ≠ 1 boxes tie for long
-)
+_PART = 0.1  # of a tie's effect counts as much as the width of an interval; all of it at s ≠ 1
 
 
 def split(node: Node) -> list[Node]:

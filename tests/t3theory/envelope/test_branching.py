@@ -10,8 +10,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from t3theory import AssumptionError, Mixture, bayes_classifier
-from t3theory.classifier import excess_risk_of_log_odds
+from t3theory import AssumptionError, Mixture, bayes_classifier, forget_error, temper_then_tilt
+from t3theory.classifier import bayes_log_odds, excess_risk_of_log_odds
 from t3theory.envelope import coarse, lift, nodes, worst_case
 from t3theory.envelope import search as branching
 from t3theory.envelope.ascent import Climb
@@ -158,6 +158,18 @@ CLOSES = {
     "w below the floats on a light atom": (
         Mixture([1e-270, 0.5, 0.5], [1e-270, 0.3, 0.7], 0.1),
         (0.1, 0.45, 1.0, "retain_error"),
+    ),
+    "a P of 0": (
+        Mixture([0.5, 0.5, 0.0], [0.3, 0.7, 1e-200], 1e-200),
+        (0.1, 2.0, 1.0, "forget_error"),
+    ),
+    "an atom of a mass below the floats": (
+        Mixture([5e-324, 0.5, 0.5], [0.0, 0.3, 0.7], 0.6),
+        (0.01, 1.0, 1.0, "forget_error"),
+    ),
+    "an atom so light that no float of log f spends the budget": (
+        Mixture([1e-310, 1e-307, 1.0], [1e-310, 0.3, 0.7], 0.5),
+        (1.0, 1.0, 1.0, "retain_error"),
     ),
     "one heavy atom among many": (heavy(5000, 2.0, 1.0), (1e-3, 1.0, 1.0, "forget_error")),
     "several heavy atoms among many": (heavy(5000, 1.3, 1.0), (1e-3, 1.0, 1.0, "forget_error")),
@@ -390,7 +402,6 @@ FAR = {
         (3e-6, 0.0034),
     ),
     "a spike cooled to 0.01": (Mixture([1.0, 0.0], [0.0, 1.0], 0.1, [1.0, 1e-4]), (0.01, 0.01)),
-    "a P of 0": (Mixture([0.5, 0.5, 0.0], [0.3, 0.7, 1e-200], 1e-200), (0.1, 2.0)),
     "no 1/μ": (Mixture([0.5, 0.5, 0.0], [0.0, 0.5, 0.5], 0.1, [1.0, 1e-300, 1e-300]), (0.1, 0.01)),
 }
 
@@ -406,6 +417,18 @@ def test_weights_that_float64_cannot_hold_leave_the_bound_that_needs_no_search(n
     assert float(excess_risk_of_log_odds(m, found.log_odds)) <= delta
     retain = worst_case(m, delta, temperature, "retain_error", *rest[1:])
     assert 0 <= retain.lower <= retain.upper < math.inf
+
+
+def test_an_atom_that_is_not_searched_may_weigh_much_where_laws_are_heated():
+    """P = 10⁻⁴⁰⁰, but p^{1/T} of 10⁻² and no price of f there: 1 % of p̂ and of the forget error."""
+    m = Mixture([1.0, 0.0], [1.0, 1e-200], 1e-200, [1.0, 1.0])
+    found = worst_case(m, 0.1, 200.0)
+    rise = bayes_log_odds(m).copy()
+    rise[1] = 0.0  # half of the way up costs 10⁻⁴⁰⁰
+    log_f = -np.logaddexp(0.0, -rise)
+    error = forget_error(m, temper_then_tilt(m.log_density, log_f, 200.0))
+    assert error > 1e-3
+    assert error <= found.upper
 
 
 def test_a_cooled_spike_reaches_its_vertex():
