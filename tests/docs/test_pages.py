@@ -227,6 +227,34 @@ def test_numbers_of_other_authors_are_the_records():
     assert f"ULD and NPO stay at {best}, and the other baselines are below" in text
 
 
+def test_numbers_of_a_hundredth_are_the_records():
+    run = Run("small-forget01-tofu")
+    text, blind = told("docs/results.md", "## A hundredth", "## Settings chosen"), "llm.blind"
+    passing, unseen = (
+        {m: sum(x > math.log10(0.05) for x in run.of(m, QUALITY, kind))
+         for m in ("guidance", *TILTED, *run.baselines)}
+        for kind in ("llm.evaluation", blind)
+    )  # fmt: skip
+    assert [passing[m] for m in ("guidance", "t3", "t3-soft", "t3-gated")] == [5, 5, 5, 4]
+    baselines = {m: n for m in run.baselines if (n := passing[m])}
+    assert baselines == {"graddiff": 2, "npo": 1, "uld": 1}
+    assert [unseen[m] for m in ("t3", "guidance", "t3-soft", "t3-gated")] == [5, 0, 2, 4]
+    assert all(run.mean(m, QUALITY, kind) < math.log10(0.05)
+               for m in run.baselines for kind in ("llm.evaluation", blind))  # fmt: skip
+    assert f"({run.above('t3', 'guidance', QUALITY, 1)} orders" in text
+    kept = {
+        m: run.mean(m, UTILITY) / run.mean("full", UTILITY) for m in ("graddiff", "t3-gated", "t3")
+    }
+    graddiff = f"(−{-run.mean('graddiff', QUALITY):.1f}, with {100 * kept['graddiff']:.0f} % of the"
+    assert f"GradDiff {graddiff} full model's utility)" in text
+    gated, uniform = (f"{100 * kept[m]:.0f}" for m in ("t3-gated", "t3"))
+    assert f"Gated T3 keeps {gated} % of the utility, uniform T3 {uniform}." in text
+    means = {m: f"−{-run.mean(m, QUALITY, blind):.1f}" for m in ("guidance", "t3-soft", "t3-gated")}
+    assert f"guidance ({means['guidance']}) on none" in text
+    chosen = told("docs/results.md", "## Settings chosen")
+    assert f"({means['t3-soft']} in the mean), gated T3 on four ({means['t3-gated']})" in chosen
+
+
 @pytest.mark.parametrize(
     ("name", "relearnt", "fluent"),
     [
@@ -242,6 +270,11 @@ def test_numbers_of_other_authors_are_the_records():
                 "cost the retain model {t3:.1f} nats a token: less than the full model's ({full:.1f}), "
                 "and far more than its own ({retain:.1f})"
             ),
+        ),
+        (
+            "small-forget01-tofu",
+            "between {npo:.2f} (NPO) and {rmu:.2f} (RMU)",
+            "cost the retain model {t3:.1f} nats a token, the full model's {full:.1f}, its own {retain:.1f}",
         ),
         (
             "small-forget05-tofu",
