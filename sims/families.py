@@ -38,7 +38,7 @@ SPIKE: dict[str, Any] = {
 """What studies on a spike have in common; each names what it changes."""
 _BYTES = {"tabular": 420, "logistic": 1100, "worst case": 950}
 """Memory an atom takes, at most, from the draws to the errors of one T, by what is made of it:
-measured, 331, 591 and 925. A network's is not measured and counts as the logistic one's."""
+measured, 331, 591 and 782. A network's is not measured and counts as the logistic one's."""
 _DECAY = 10.0
 """Several spikes differ in density by this factor."""
 
