@@ -4,11 +4,12 @@ Run: python benchmarks/envelope.py [largest number of atoms]
 
 Five Markdown tables. The first gives wall and processor seconds (best of three below 10⁵ atoms,
 else one run) and the peak memory of a process of its own, for T = 1 and 2, the second the same of
-the largest number of atoms for three other families. The third compares both errors on small instances with SciPy's SLSQP over log-odds from five starts and, for up to
-eight atoms and the forget error where cvxpy is installed, with the largest of 2ⁿ convex
-programmes, one for each choice of signs. The fourth shows gaps and seconds of 1,000 atoms over
-the same families, and T, δ and γ far from the first table's, the last how processor seconds are
-spread over 160 random laws of 1,000 atoms (best of two runs each).
+the largest number of atoms for three other families. The third compares both errors on small
+instances with SciPy's SLSQP over log-odds from five starts and, for up to eight atoms and the
+forget error where cvxpy is installed, with the largest of 2ⁿ convex programmes, one for each choice
+of signs. The fourth shows gaps and seconds of 1,000 atoms over the same families, and T, δ and γ far
+from the first table's, the last how processor seconds are spread over 160 random laws of 1,000
+atoms (best of two runs each).
 """
 
 from __future__ import annotations

@@ -14,10 +14,9 @@ from t3theory._checks import count, nonnegative, positive
 from t3theory._xp import as_numpy, log_sigmoid, namespace
 from t3theory.classifier import excess_risk_of_log_odds
 from t3theory.envelope.atoms import Atoms, Point, log_rest
-from t3theory.envelope.dual import Dual, ForgetDual, RetainDual
-from t3theory.envelope.known import beforehand, jensen, slack, with_lost
+from t3theory.envelope.dual import ForgetDual, RetainDual
+from t3theory.envelope.known import beforehand, jensen, of_all, slack
 from t3theory.envelope.pinning import raised
-from t3theory.envelope.reach import normalisers
 from t3theory.envelope.reduction import reduce_atoms
 from t3theory.envelope.search import search
 from t3theory.errors import forget_error, retain_error
@@ -122,23 +121,13 @@ def worst_case(
         if atoms.representable and np.count_nonzero(atoms.inverse >= 0) > 1:
             best, found = search(dual, tolerance, nodes, upper)
             value, log_odds = attained(best.atoms, best.point)
-            upper = min(upper, _of_all(mixture, dual, temperature, found))
+            upper = min(upper, of_all(mixture, dual, temperature, found))
         else:
             heavy, point = raised(dual, _heaviest(mixture, atoms, temperature))
             tried = attained(atoms, atoms.bayes()), attained(heavy.atoms, point)
             value, log_odds = max(tried, key=lambda pair: pair[0])
     upper = min(upper, jensen(mixture, dual, temperature))
     return _certificate(value, _above(mixture, quantity, value, upper), log_odds)
-
-
-def _of_all(mixture: Mixture, dual: Dual, temperature: float, found: float) -> float:
-    """The bound found by a search, which leaves out atoms whose P is below the floats."""
-    if isinstance(dual, ForgetDual):
-        return with_lost(mixture, dual.atoms, temperature, normalisers(dual)[0], found)
-    lost = (dual.atoms.inverse < 0) & np.isfinite(mixture.log_probabilities)
-    return (
-        math.inf if lost.any() else found
-    )  # the fall of f on one of them may cost next to nothing
 
 
 def _certificate(value: float, upper: float, log_odds: Vector) -> Certificate:

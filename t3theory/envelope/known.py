@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from t3theory._xp import logsumexp
 from t3theory.envelope.atoms import Atoms
 from t3theory.envelope.dual import Dual, ForgetDual, rounding
-from t3theory.envelope.reach import mean_log_f
+from t3theory.envelope.reach import mean_log_f, normalisers
 from t3theory.mixture import Mixture
 
-__all__ = ["beforehand", "jensen", "slack", "with_lost"]
+__all__ = ["beforehand", "jensen", "of_all", "slack"]
 
 Vector = NDArray[np.float64]
 
@@ -50,20 +50,21 @@ def jensen(mixture: Mixture, dual: Dual, temperature: float) -> float:
     return constant - atoms.scale * fallen + log_normaliser + rounding(atoms) * size
 
 
-def with_lost(
-    mixture: Mixture, atoms: Atoms, temperature: float, least: float, found: float
-) -> float:
-    """A bound on the forget error, `found` without the atoms whose P is below the floats, of all.
+def of_all(mixture: Mixture, dual: Dual, temperature: float, found: float) -> float:
+    """A bound `found` by a search, which leaves out atoms whose P is below the floats, of all atoms.
 
-    `least` is the least N of the classifiers in question, w/N* as in `Atoms`. Those atoms have at most
-    a share e = Σ w / N of p̂: each other p̂ falls by no more than that share of it.
+    Forget error: those have at most a share e = Σ w / N of p̂, and each other p̂ falls by no more than
+    that share of it. Retain error: ∞, as a fall of f on one of them may cost next to nothing.
     """
+    atoms = dual.atoms
     lost = (atoms.inverse < 0) & np.isfinite(mixture.log_probabilities)
     if not lost.any():
         return found
+    if not isinstance(dual, ForgetDual):
+        return math.inf
     retain, forget, reference = (x[lost] for x in _laws(mixture))
     log_weight = np.asarray(mixture.log_reference + mixture.log_density / temperature)[lost]
-    e = float(np.exp(logsumexp(log_weight) - atoms.log_normaliser)) / least
+    e = float(np.exp(logsumexp(log_weight) - atoms.log_normaliser)) / normalisers(dual)[0]
     own = float(np.sum(forget * (retain / reference + e / reference)))
     return (found + e * (found + float(atoms.held.sum())) + own) * (1 + 1e-12)
 

@@ -28,9 +28,7 @@ SPLIT_ATOMS = 4096
 _PLANES, _MANY_PLANES = 40, 6  # at most: where each bound visits few atoms, and very many
 _KEPT = 64  # columns, once there are twice as many
 _CLIMBS = 8  # depth to which nodes are searched for better classifiers
-_SINGLE = (
-    2.0  # over the number of atoms: what a tie of one may close where halves of N are of no use
-)
+_SINGLE = 2.0  # over the number of atoms: what one tie may close where halves of N are of no use
 _REACH = 4.0  # how far from the best multipliers others are looked for, in units of the first
 
 
