@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parents[2] / "paper_repro" / "results"
 
 @pytest.mark.parametrize("seed", range(5))
 def test_an_adapter_has_the_settings_and_the_size_that_the_records_tell(seed):
-    description, head = adapter.load(RESULTS / "small-forget05-tofu" / f"seed-{seed}")
+    description, head = adapter.load(RESULTS / "adapters" / f"seed-{seed}")
     records = [
         r
         for r in read_results(RESULTS / "small-forget05-tofu.jsonl")
