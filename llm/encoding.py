@@ -158,8 +158,19 @@ def collate(rows: Sequence[Encoded], pad_id: int) -> Batch:
     return Batch(input_ids, attention_mask, labels)
 
 
-def length_sorted_batches(rows: Sequence[Encoded], batch_size: int) -> Iterator[list[int]]:
-    """Indices of `rows` in batches of similar length, longest first (so that memory fails early)."""
+def length_sorted_batches(
+    rows: Sequence[Encoded], batch_size: int, positions: int | None = None
+) -> Iterator[list[int]]:
+    """Indices of `rows` in batches of similar length, longest first (so that memory fails early).
+
+    Args:
+        positions: of a padded batch, at most so many (at least one row); default any number.
+    """
     order = sorted(range(len(rows)), key=lambda i: -len(rows[i].input_ids))
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+    start = 0
+    while start < len(order):
+        longest = max(1, len(rows[order[start]].input_ids))
+        fit = batch_size if positions is None else max(1, positions // longest)
+        stop = start + min(batch_size, fit)
+        yield order[start:stop]
+        start = stop

@@ -34,6 +34,10 @@ __all__ = ["Features", "answer_targets", "batch_means", "cache_features", "poole
 FORMAT = 1
 """Changes whenever the numbers or the layout of a cache do."""
 
+POSITIONS = 1_024
+"""Of a batch on a processor, at most: larger intermediate states do not stay in the memory that a
+process holds, and to fetch it anew at each operation took up to half of the pass."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -61,11 +65,13 @@ class Features:
 
     def tokens_of(self, pairs: Int[Tensor, " n"]) -> Int[Tensor, " m"]:
         """Indices of all answer tokens of these pairs, in their order, where the targets are."""
-        pairs = pairs.to(self.offsets.device)
-        start, length = self.offsets[pairs], self.offsets[pairs + 1] - self.offsets[pairs]
-        before = torch.cumsum(length, 0) - length
-        shift = torch.repeat_interleave(start - before, length)
-        return (torch.arange(len(shift)) + shift).to(self.targets.device)
+        # In NumPy, whose calls are the shorter ones: a step of training asks twice.
+        offsets, own = self.offsets.numpy(), pairs.cpu().numpy()
+        start, length = offsets[own], offsets[own + 1] - offsets[own]
+        ends = length.cumsum()
+        shift = np.repeat(start - ends + length, length)
+        tokens = torch.from_numpy(shift + np.arange(len(shift)))
+        return tokens.to(self.targets.device)
 
     def pooled(
         self, tokens: Int[Tensor, " m"], out: Float[Tensor, "m hidden"] | None = None
@@ -113,7 +119,8 @@ def pooled_answers(
         InputError: a state is not finite.
     """
     base = model.base if isinstance(model, T3ForCausalLM) else model
-    batches = list(length_sorted_batches(rows, batch_size))
+    positions = POSITIONS if base.device.type == "cpu" else None
+    batches = list(length_sorted_batches(rows, batch_size, positions))
     ends = np.cumsum([len(row.input_ids) - row.prompt_length for row in rows])
     # Filled in place: a shard and the states of one batch are all that is in memory.
     out = torch.empty(int(ends[-1]), _width(base))
@@ -139,13 +146,12 @@ def batch_means(base: Any, rows: Sequence[Encoded]) -> Float[Tensor, "answers hi
         InputError: a state is not finite.
     """
     batch = collate(rows, pad_id=0).to(base.device)
+    ids, mask = batch.input_ids[:, :-1], batch.attention_mask[:, :-1]  # the last predicts nothing
     with final_hidden(base) as found:
-        decoder_of(base)(
-            input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-        )
+        decoder_of(base)(input_ids=ids, attention_mask=mask, use_cache=False)
     hidden = found[-1]
     row, place = (batch.labels[:, 1:] != IGNORED).to(hidden.device).nonzero(as_tuple=True)
-    means = running_mean(hidden, batch.attention_mask.to(hidden.device))[row, place]
+    means = running_mean(hidden, mask.to(hidden.device))[row, place]
     if not means.isfinite().all():
         raise InputError(
             f"model {base.config.name_or_path or type(base).__name__}: its hidden states in "
@@ -201,6 +207,7 @@ def cache_features(
             tokenizer) and precision; a complete cache there is read back, memory-mapped.
             Default: memory only. Under `accelerate launch` the processes share the batches, and
             the main one writes, to a folder that all of them see.
+        batch_size: rows at a time, at most; on a processor no more than `POSITIONS` allow.
         shard_tokens: answer tokens a shard; no more than one shard is in memory.
         progress: called with (rows done, rows in all) after each shard.
     Raises:

@@ -201,6 +201,11 @@ def fit_head(
     return Fit(head.requires_grad_(False), history)
 
 
+_SHARED = 1 << 16
+"""Weights from which on the processor's cores share every operation of a step: AdamW's fused form
+always has them share, and with few weights they wait for each other for longer than they work."""
+
+
 def _training(
     head: LowRankHead,
     both: tuple[Features, Features],
@@ -213,7 +218,7 @@ def _training(
         head.parameters(),
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
-        fused=head.down.weight.is_cuda,  # elsewhere its threads wait for each other
+        fused=head.down.weight.is_cuda or head.up.weight.numel() >= _SHARED,
     )
     for step in itertools.count(1):
         for group in optimiser.param_groups:

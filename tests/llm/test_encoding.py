@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_tokenizers import byte_tokenizer
 
-from llm.encoding import encode_pair, encode_prompt, turn_end
+from llm.encoding import Encoded, encode_pair, encode_prompt, length_sorted_batches, turn_end
 from llm.tofu.data import load_tofu
 from t3theory.exceptions import InputError
 
@@ -76,3 +78,21 @@ def test_a_token_across_the_border_belongs_to_the_completion(tiny_tokenizer):
         assert text[:place].startswith(before)
         across += before != text[:place]
     assert across
+
+
+@given(
+    st.lists(st.integers(0, 40), max_size=30),
+    st.integers(1, 8),
+    st.none() | st.integers(1, 100),
+)
+def test_batches_hold_every_row_once_longest_first_and_no_more_positions(lengths, size, positions):
+    rows = [Encoded([3] * n, 0) for n in lengths]
+    batches = list(length_sorted_batches(rows, size, positions))
+    taken = [i for batch in batches for i in batch]
+    assert sorted(taken) == list(range(len(rows)))
+    assert [lengths[i] for i in taken] == sorted(lengths, reverse=True)
+    for batch in batches:
+        room = size if positions is None else positions // max(1, lengths[batch[0]])
+        assert 1 <= len(batch) <= max(1, min(size, room))
+        if batch is not batches[-1]:  # as many as there is room for
+            assert len(batch) == max(1, min(size, room))

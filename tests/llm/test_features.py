@@ -42,6 +42,22 @@ def test_features_are_running_means_of_single_pairs(architecture):
         assert features.targets[tokens].tolist() == ids[start:]
 
 
+def test_a_processor_takes_no_more_positions_at_a_time_than_its_memory_holds(monkeypatch):
+    base, rows = tiny_base("llama"), pairs()
+    whole, seen = cache_features(base, rows), []
+    base.base_model.register_forward_hook(
+        lambda _module, _args, inputs, _output: seen.append(inputs["input_ids"].numel()),
+        with_kwargs=True,
+    )
+    monkeypatch.setattr("llm.features.POSITIONS", 20)
+    few = cache_features(base, rows)
+    assert max(seen) <= 20
+    # Every token but the last of each pair, which predicts nothing, and some padding.
+    assert sum(len(row.input_ids) - 1 for row in rows) <= sum(seen)
+    torch.testing.assert_close(few.shards[0], whole.shards[0], rtol=0, atol=ROUNDING)
+    assert torch.equal(few.targets, whole.targets)
+
+
 def test_shards_on_disk_hold_the_same_and_are_read_back(tmp_path, monkeypatch):
     base, rows = tiny_base("llama"), pairs()
     whole = cache_features(base, rows)

@@ -124,6 +124,18 @@ def test_seeds_decide_everything_and_global_state_nothing():
     assert not other
 
 
+def test_a_large_head_is_trained_as_a_small_one(monkeypatch):
+    retain, forget = separable()
+    config = HeadConfig(steps=30, stop_at_risk=None, weight_decay=0.1, warmup_steps=5)
+    heads = []
+    for at_least in (math.inf, 1):  # AdamW as several operations, and as one
+        monkeypatch.setattr("llm.fit_head._SHARED", at_least)
+        heads.append(fit_head(retain, forget, VOCAB, config).head)
+    for one, other in zip(*(head.parameters() for head in heads), strict=True):
+        # Thirty steps of 0.01 add up to 0.3; each rounds in another order, some 1e-7 a step.
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
 def test_heldout_risk_is_measured_and_not_trained_on():
     retain, forget = separable()
     heldout = separable(seed=1)
