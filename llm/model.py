@@ -248,14 +248,11 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
 
 
 def _output(loss: Tensor | None, scores: Tensor, output: Any) -> CausalLMOutputWithPast:
-    """The base's output, with these scores and this loss."""
-    return CausalLMOutputWithPast(
-        loss=loss,
-        logits=scores,
-        hidden_states=getattr(output, "hidden_states", None),
-        attentions=getattr(output, "attentions", None),
-        **{CACHE: getattr(output, CACHE, None)},
-    )
+    """Another of the base's output, whatever else that holds, with these scores and this loss."""
+    values = {**output, "logits": scores}  # the base's own stays as it is: others may hold it
+    if loss is not None:
+        values["loss"] = loss
+    return cast(CausalLMOutputWithPast, type(output)(**values))
 
 
 def _check_mask(mask: Tensor, hidden: Tensor) -> None:

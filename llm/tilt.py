@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Literal
@@ -106,16 +107,22 @@ def tilt(
         alone = not torch.is_grad_enabled()  # then nobody else reads these
         return tilted_score(log_p, log_f, temperature, scale, overwrite=alone)
     scores = log_odds if overwrite else log_odds.to(torch.float32, copy=True).contiguous()
-    # A few contexts after another: they fit the processor's cache, a batch of them does not.
-    vocab = logits.shape[-1]
-    step = max(1, _BLOCK * torch.get_num_threads() // vocab)
-    blocks = (x.reshape(-1, vocab).split(step) for x in (logits, scores))
-    for some_logits, some_odds in zip(*blocks, strict=True):
+    for some_logits, some_odds in _blocks(logits, scores):
         log_p, odds, temperature = _parts(some_logits, some_odds, config)
-        log_f = log_sigmoid(odds, overwrite=True)
+        log_f = _log_sigmoid(odds, overwrite=True)
         score = tilted_score(log_p, log_f, temperature, config.guidance_scale, overwrite=True)
-        some_odds.copy_(score)  # nothing is copied where it already stands there
+        if score is not some_odds:
+            some_odds.copy_(score)
     return scores
+
+
+def _blocks(*arrays: Float[Tensor, "*batch vocab"]) -> Iterable[tuple[Tensor, ...]]:
+    """A few contexts of each after another: they fit the processor's cache, a batch does not."""
+    most, vocab = _BLOCK * torch.get_num_threads(), arrays[0].shape[-1]
+    if arrays[0].numel() <= most:
+        return [arrays]
+    parts = (x.reshape(-1, vocab).split(max(1, most // vocab)) for x in arrays)
+    return zip(*parts, strict=True)
 
 
 _BLOCK = 1 << 17
@@ -131,15 +138,20 @@ def _parts(
     return log_p, odds, gated_temperature(log_p, odds, config)
 
 
-def log_sigmoid(
-    log_odds: Float[Tensor, "*batch vocab"], overwrite: bool = False
-) -> Float[Tensor, "*batch vocab"]:
+def log_sigmoid(log_odds: Float[Tensor, "*batch vocab"]) -> Float[Tensor, "*batch vocab"]:
     """log σ; where numbers alone are wanted to float32's rounding of 1, in half of torch's time.
 
     >>> log_sigmoid(torch.tensor([-100.0, 0.0]))
     tensor([-100.0000,   -0.6931])
     """
-    if not _numbers_alone(log_odds) or not log_odds.numel() or not log_odds.amin() > _SMALLEST:
+    if not _numbers_alone(log_odds):
+        return logsigmoid(log_odds)
+    return _log_sigmoid(log_odds, overwrite=False)
+
+
+def _log_sigmoid(log_odds: Tensor, overwrite: bool) -> Tensor:
+    """:func:`log_sigmoid` of numbers alone."""
+    if not log_odds.numel() or not log_odds.amin() > _SMALLEST:
         return logsigmoid(log_odds)
     return (log_odds.sigmoid_() if overwrite else log_odds.sigmoid()).log_()
 

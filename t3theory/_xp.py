@@ -38,16 +38,28 @@ __all__ = [
 ]
 
 
+_NAMESPACES: dict[type, Any] = {}
+"""Of NumPy's and torch's arrays, which have one each: a step of decoding asks for it again."""
+
+
 def namespace(*arrays: Array) -> Any:
     """The array-API namespace shared by all arguments that are arrays.
 
     Raises:
         TypeError: the arguments mix array libraries.
     """
+    kinds = set(map(type, arrays))
+    if len(kinds) == 1 and (known := _NAMESPACES.get(*kinds)):
+        return known
     found = [a for a in arrays if array_api_compat.is_array_api_obj(a)]
     if not found:
         return array_api_compat.array_namespace(np.empty(0))
-    return array_api_compat.array_namespace(*found)
+    xp = array_api_compat.array_namespace(*found)
+    if len(kinds) == 1 and (
+        array_api_compat.is_numpy_namespace(xp) or array_api_compat.is_torch_namespace(xp)
+    ):
+        _NAMESPACES[kinds.pop()] = xp
+    return xp
 
 
 def as_float_array(x: Array, xp: Any | None = None, like: Array | None = None) -> Array:
@@ -56,14 +68,15 @@ def as_float_array(x: Array, xp: Any | None = None, like: Array | None = None) -
     Args:
         xp: the namespace it is to be of. like: an array of it, on whose device lists go.
     """
+    own = _NAMESPACES.get(type(x))
+    if own and x.dtype in (own.float32, own.float64) and own is xp:
+        return x  # a step of decoding need not ask for more
     if not array_api_compat.is_array_api_obj(x):
         x = np.asarray(x, dtype=np.float64)
     xp = namespace(x) if xp is None else xp
     if namespace(x) is not xp:  # a tensor that needs gradients is not to be copied
         like = first_array(like)
         x = xp.asarray(x, device=None if like is None else array_api_compat.device(like))
-    if x.dtype in (xp.float32, xp.float64):  # a step of decoding need not ask for more
-        return x
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.astype(x, xp.float64)
     # Half precision has too few digits for sums over an alphabet.
@@ -84,6 +97,8 @@ def as_numpy(x: Array) -> Any:
 
 def plain(x: Array) -> Array:
     """A number of any kind (NumPy's scalars and 0-d arrays too) as a float; arrays as they are."""
+    if type(x) is float:
+        return x
     if isinstance(x, int | float) or (array_api_compat.is_numpy_array(x) and x.ndim == 0):
         return float(x)
     return x

@@ -239,6 +239,18 @@ def test_what_the_base_gave_others_is_left_alone():
     assert not torch.equal(scores, expected)
 
 
+def test_all_else_that_the_base_gives_is_given():
+    model, ids = T3ForCausalLM(tiny_base("mixtral"), sharp_head()), torch.tensor([[3, 4, 5]])
+    asked = {"output_router_logits": True, "output_hidden_states": True}
+    with torch.inference_mode():
+        of_base, got = (m(input_ids=ids, **asked) for m in (model.base, model))
+        with_loss = model(input_ids=ids, labels=ids, **asked)
+    assert list(got) == list(of_base)
+    assert list(with_loss) == ["loss", *of_base]
+    for name in ("router_logits", "hidden_states"):
+        torch.testing.assert_close(got[name], of_base[name], rtol=0, atol=0)
+
+
 def test_sizes_and_settings_are_checked():
     base = tiny_base("llama")
     with pytest.raises(InputError, match="vocab_size 60 as in the base, got 50"):
