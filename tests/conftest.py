@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Before torch is imported: processes that test beside each other share the cores, not each take all.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
+
 REQUIRED = os.environ.get("CI") == "true" or os.environ.get("T3_REQUIRE_ALL") == "1"
 SHARED = Path(os.environ.get("T3_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 
