@@ -22,7 +22,8 @@ from torch import Tensor
 from llm import processes
 from llm.encoding import Encoded
 from llm.head import LowRankHead
-from llm.sweep import AnswerStates, answer_states, setting_losses
+from llm.setting_scores import setting_losses
+from llm.sweep import AnswerStates, answer_states
 from llm.tilt import T3Config, forget_share
 from t3theory.exceptions import AssumptionError
 

@@ -27,8 +27,9 @@ from llm.retain_budget import pair_losses
 from llm.robustness.quantise import quantised
 from llm.robustness.relearn import relearned
 from llm.scoring import greedy_answers, score_rows
+from llm.setting_scores import setting_losses, setting_matches
 from llm.spike import forget_contexts
-from llm.sweep import setting_losses, setting_matches, sweep_losses, sweep_scores
+from llm.sweep import sweep_losses, sweep_scores
 from llm.tilt import tilt
 from llm.unlearn import UnlearnConfig, save_unlearned, unlearn
 from t3theory.records import make_record, read_records, write_records
