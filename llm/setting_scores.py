@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -82,8 +82,11 @@ def _cells(config: T3Config) -> tuple[_Cell, _Cell]:
 
 
 def _heat(cell: _Cell, shares: Mapping[float, Tensor]) -> float | Tensor:
-    heat = cell.temperature
-    return 1 + (heat - 1) * shares[cell.prior] if cell.soft else heat
+    return _softened(cell.temperature, shares[cell.prior]) if cell.soft else cell.temperature
+
+
+def _softened(temperature: float | Tensor, share: Float[Tensor, "contexts 1"]) -> Tensor:
+    return 1 + (temperature - 1) * share
 
 
 class _Found(NamedTuple):
@@ -190,7 +193,8 @@ class _Block:
 
     def _own(self, cells: Sequence[_Cell]) -> Tensor:
         """The same where T is each context's own, in the memory that the products are for."""
-        heats = torch.cat([cast(Tensor, _heat(cell, self.shares)) for cell in cells], 1)
+        temperatures = self._log_p.new_tensor([cell.temperature for cell in cells])
+        heats = _softened(temperatures, self.shares[cells[0].prior])
         out = self._scratch[: len(heats), : len(cells)]
         return torch.div(self._log_p[:, None], heats[..., None], out=out).exp_()
 
