@@ -249,7 +249,8 @@ class T3ForCausalLM(PreTrainedModel, GenerationMixin):
 
 def _output(loss: Tensor | None, scores: Tensor, output: Any) -> CausalLMOutputWithPast:
     """Another of the base's output, whatever else that holds, with these scores and this loss."""
-    values = {**output, "logits": scores}  # the base's own stays as it is: others may hold it
+    values = dict(output.items())  # the base's own stays as it is: others may hold it
+    values["logits"] = scores
     if loss is not None:
         values["loss"] = loss
     return cast(CausalLMOutputWithPast, type(output)(**values))
