@@ -132,8 +132,11 @@ class StaticPooledLayer(_Follower, StaticLayer):
         return total[..., :-1] / total[..., -1:].clamp(min=1)
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Take back tokens; if these were all, a full ring has them where 0 must stand."""
-        super().crop(tokens_to_remove)
+        """Take back −`tokens_to_remove`; if these were all, a full ring has them where 0 must stand.
+
+        In whole, as transformers 5.17 crops no static layer.
+        """
+        self.cumulative_length.sub_(abs(tokens_to_remove))
         if self.keys is not None:
             self.keys.masked_fill_(self.cumulative_length == 0, 0)
 
