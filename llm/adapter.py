@@ -99,6 +99,8 @@ def load(folder: Path) -> tuple[Description, LowRankHead]:
     """
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if unknown := sorted(content.keys() - _WRITTEN):
+            raise InputError(f"{CONFIG} has an unknown field {unknown[0]!r}")
         description = Description(
             str(content["base"]),
             dict(content["base_settings"]),
@@ -125,6 +127,9 @@ _DAMAGE = (
     *(T3Error, SafetensorError),
     *(AttributeError, OSError, RuntimeError, TypeError, ValueError),
 )
+
+
+_WRITTEN = {"base", "head", "head_sha256", "t3", "base_settings", "base_weights"}
 
 
 def _t3_config(content: Mapping[str, Any]) -> T3Config:

@@ -276,6 +276,8 @@ def _read(place: Path, rows: Sequence[Encoded], width: int) -> list[Tensor]:
     for shard in shards:
         if (shard.dtype, *shard.shape[1:]) != (torch.float32, width):
             raise _damaged(place, f"{shard.dtype} of shape {tuple(shard.shape)}, not {width} wide")
+        if not shard.isfinite().all():
+            raise _damaged(place, "a state is not finite")
     expected, got = sum(len(ids) - start for ids, start in rows), sum(map(len, shards))
     if got != expected:
         raise _damaged(place, f"{got} tokens, not {expected}")

@@ -174,7 +174,8 @@ def fit_head(
         InputError: the two have different widths, or a target is outside the vocabulary.
         AssumptionError: training diverged at this learning rate.
 
-    The result depends on the arguments alone: same seed, same head, bit for bit on a CPU.
+    On a CPU the result depends on the arguments and on the number of threads alone: same seed,
+    same head, bit for bit.
     """
     config = config or HeadConfig()
     _check(retain, forget, vocab_size)

@@ -41,6 +41,17 @@ def running_mean(
     return total / torch.cumsum(weight, dim=1).clamp(min=1)
 
 
+class _Precise(nn.Linear):
+    """A linear map in float32, under autocast too."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        device = input.device.type
+        if not torch.is_autocast_enabled(device):
+            return super().forward(input)
+        with torch.autocast(device, enabled=False):
+            return super().forward(input.to(torch.float32))
+
+
 class LowRankHead(nn.Module):
     """Log-odds of "retain" for every next token, from a pooled hidden state.
 
@@ -80,10 +91,8 @@ class LowRankHead(nn.Module):
         if initialisation not in ("zero", "published"):
             raise AssumptionError("initialisation", "must be 'zero' or 'published'", initialisation)
         # Created empty and float32 always: the default dtype and the global seed stay untouched.
-        self.down = nn.utils.skip_init(
-            nn.Linear, hidden_size, rank, bias=False, dtype=torch.float32
-        )
-        self.up = nn.utils.skip_init(nn.Linear, rank, vocab_size, bias=False, dtype=torch.float32)
+        self.down = nn.utils.skip_init(_Precise, hidden_size, rank, bias=False, dtype=torch.float32)
+        self.up = nn.utils.skip_init(_Precise, rank, vocab_size, bias=False, dtype=torch.float32)
         with torch.no_grad():
             for layer in (self.down, self.up):
                 bound = 1 / math.sqrt(layer.in_features)

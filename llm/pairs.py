@@ -10,7 +10,7 @@ from typing import NamedTuple
 from t3theory.exceptions import InputError
 from t3theory.json_lines import json_lines
 
-__all__ = ["Pair", "check_disjoint", "named_content", "read_pairs", "words_of"]
+__all__ = ["Pair", "check_disjoint", "named_content", "read_pairs", "unread_fields", "words_of"]
 
 FIELDS = (("question", "answer"), ("prompt", "completion"))
 
@@ -33,6 +33,13 @@ def read_pairs(path: str | Path) -> list[Pair]:
     if not pairs:
         raise InputError(f"{path}: expected at least one pair, got an empty file")
     return pairs
+
+
+def unread_fields(path: str | Path) -> list[str]:
+    """What else stands in the rows of such a file, sorted by name."""
+    read = {name for names in FIELDS for name in names}
+    rows = [row for _, row in json_lines(path) if isinstance(row, dict)]
+    return sorted({name for row in rows for name in row} - read)
 
 
 def named_content(path: str | Path) -> dict[str, str]:

@@ -7,7 +7,6 @@ is computed once, a few contexts at a time.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from t3theory.estimator import tilted_score
 __all__ = ["setting_losses", "setting_matches"]
 
 _ON_CPU, _ELSEWHERE = 1 << 16, 1 << 25
-"""Numbers at a time: on a CPU what its cache holds, elsewhere what memory is sure to hold."""
+"""Numbers at a time: what each core's cache holds, and elsewhere what memory is sure to hold."""
 
 
 @torch.inference_mode()
@@ -42,8 +41,8 @@ def setting_losses(
     >>> bool(losses[0] > losses[1])
     True
     """
-    found = _in_blocks(logits, log_odds, targets, configs, _Block.normalisers)
-    odds = log_odds.gather(1, targets[:, None])
+    found = _in_blocks(logits, log_odds, targets, configs, _Block.normaliser)
+    odds = log_odds.gather(1, targets[:, None]).to(torch.float32)
     log_f = {prior: log_sigmoid(odds + prior) for prior in {cell.prior for cell in found.cells}}
     for cell, total in found.cells.items():
         heat = _heat(cell, found.shares)
@@ -62,7 +61,7 @@ def setting_matches(
 
     Which token that is depends on s·T and the prior alone where nothing is gated.
     """
-    return _chosen(configs, _in_blocks(logits, log_odds, targets, configs, _Block.matches))
+    return _chosen(configs, _in_blocks(logits, log_odds, targets, configs, _Block.match))
 
 
 class _Cell(NamedTuple):
@@ -82,11 +81,8 @@ def _cells(config: T3Config) -> tuple[_Cell, _Cell]:
 
 
 def _heat(cell: _Cell, shares: Mapping[float, Tensor]) -> float | Tensor:
-    return _softened(cell.temperature, shares[cell.prior]) if cell.soft else cell.temperature
-
-
-def _softened(temperature: float | Tensor, share: Float[Tensor, "contexts 1"]) -> Tensor:
-    return 1 + (temperature - 1) * share
+    heat = cell.temperature
+    return 1 + (heat - 1) * shares[cell.prior] if cell.soft else heat
 
 
 class _Found(NamedTuple):
@@ -102,18 +98,19 @@ def _in_blocks(
     log_odds: Tensor,
     targets: Tensor,
     configs: Sequence[T3Config],
-    measure: Callable[[_Block, Iterable[_Cell]], dict[_Cell, Tensor]],
+    measure: Callable[[_Block, _Cell], Tensor],
 ) -> _Found:
     """A few contexts at a time, every distinct cell once."""
     cells = dict.fromkeys(cell for config in configs for cell in _cells(config))
     priors = dict.fromkeys(x.log_prior_odds for x in configs if x.gate != "none")
-    heats, vocab = len({cell.temperature for cell in cells}), logits.shape[1]
-    step = max(1, (_ON_CPU if logits.is_cpu else _ELSEWHERE) // (heats * vocab))
-    scratch = logits.new_empty((min(step, len(logits)), heats, vocab), dtype=torch.float32)
+    vocab = logits.shape[1]
+    step = max(1, (_ON_CPU * torch.get_num_threads() if logits.is_cpu else _ELSEWHERE) // vocab)
+    scratch = logits.new_empty((min(step, len(logits)), vocab), dtype=torch.float32)
     parts: list[_Found] = []
     for some in zip(logits.split(step), log_odds.split(step), targets.split(step), strict=True):
         block = _Block(*some, priors, scratch)
-        parts.append(_Found(measure(block, cells), block.shares, block.of_target))
+        of_cell = {cell: measure(block, cell) for cell in cells}
+        parts.append(_Found(of_cell, block.shares, block.of_target))
     return _Found(
         {cell: torch.cat([part.cells[cell] for part in parts]) for cell in cells},
         {prior: torch.cat([part.shares[prior] for part in parts]) for prior in priors},
@@ -146,35 +143,34 @@ class _Block:
         log_odds: Tensor,
         targets: Tensor,
         priors: Iterable[float],
-        scratch: Float[Tensor, "contexts temperatures vocab"],
+        scratch: Float[Tensor, "contexts vocab"],
     ) -> None:
         self._log_p = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-        self._log_odds, self._targets, self._scratch = log_odds, targets, scratch
+        log_odds = log_odds.to(torch.float32)
+        self._log_odds, self._targets = log_odds, targets
+        self._scratch = scratch[: len(logits)]
         self._lowest = float(log_odds.amin()) if log_odds.numel() else 0.0
         self._known: dict[tuple[Any, ...], Tensor] = {}
         self.of_target = self._log_p.gather(1, targets[:, None])
         self.shares = {prior: forget_share(self._log_p, log_odds + prior) for prior in priors}
 
-    def normalisers(self, cells: Iterable[_Cell]) -> dict[_Cell, Tensor]:
+    def normaliser(self, cell: _Cell) -> Tensor:
         """log Σ_v p(v)^{1/T} f(v)^s, by logarithms where products might underflow."""
-        found, alike = {}, defaultdict(list)
-        for cell in cells:
-            if self._least(cell) > _LEAST:
-                alike[cell.scale, cell.prior, cell.soft].append(cell)
-            else:
-                found[cell] = self._scores(cell).logsumexp(-1)
-        for (scale, prior, soft), group in alike.items():
-            weight = self._weight(scale, prior)
-            products = self._scratch[: len(weight), : len(group)]
-            torch.mul((self._own if soft else self._common)(group), weight[:, None], out=products)
-            found |= zip(group, products.sum(-1).log_().unbind(1), strict=True)
-        return found
+        temperature, scale, prior, soft = cell
+        if not self._least(cell) > _LEAST:
+            return self._scores(cell).logsumexp(-1)
+        weight = self._once(("weight", scale, prior), lambda: self._weight(scale, prior))
+        if soft:  # a power of its own in each context, which no other cell shares
+            heat = _heat(cell, self.shares)
+            products = torch.div(self._log_p, heat, out=self._scratch).exp_().mul_(weight)
+        else:
+            key = ("power", temperature)
+            power = self._once(key, lambda: (self._log_p / temperature).exp_())
+            products = torch.mul(power, weight, out=self._scratch)
+        return products.sum(-1).log_()
 
-    def matches(self, cells: Iterable[_Cell]) -> dict[_Cell, Tensor]:
+    def match(self, cell: _Cell) -> Tensor:
         """Whether the target is the argmax."""
-        return {cell: self._match(cell) for cell in cells}
-
-    def _match(self, cell: _Cell) -> Tensor:
         rule = cell if cell.soft else (cell.temperature * cell.scale, cell.prior)
         return self._once(("match", *rule), lambda: self._scores(cell).argmax(-1) == self._targets)
 
@@ -185,25 +181,9 @@ class _Block:
         heat = min(cell.temperature, 1.0) if cell.soft else cell.temperature
         return cell.scale * log_f - math.log(self._log_p.shape[1]) / heat
 
-    def _common(self, cells: Sequence[_Cell]) -> Tensor:
-        """p^{1/T} of each (contexts, cells, vocab), taken once for all weights."""
-        heats = tuple(cell.temperature for cell in cells)
-        divisors = self._log_p.new_tensor(heats)[:, None]
-        return self._once(("powers", *heats), lambda: (self._log_p[:, None] / divisors).exp_())
-
-    def _own(self, cells: Sequence[_Cell]) -> Tensor:
-        """The same where T is each context's own, in the memory that the products are for."""
-        temperatures = self._log_p.new_tensor([cell.temperature for cell in cells])
-        heats = _softened(temperatures, self.shares[cells[0].prior])
-        out = self._scratch[: len(heats), : len(cells)]
-        return torch.div(self._log_p[:, None], heats[..., None], out=out).exp_()
-
     def _weight(self, scale: float, prior: float) -> Tensor:
-        def compute() -> Tensor:
-            odds = self._log_odds + prior
-            return odds.sigmoid_() if scale == 1 else (scale * log_sigmoid(odds)).exp_()
-
-        return self._once(("weight", scale, prior), compute)
+        odds = self._log_odds + prior
+        return odds.sigmoid_() if scale == 1 else (scale * log_sigmoid(odds)).exp_()
 
     def _scores(self, cell: _Cell) -> Tensor:
         prior = cell.prior

@@ -151,7 +151,7 @@ def log_sigmoid(log_odds: Float[Tensor, "*batch vocab"]) -> Float[Tensor, "*batc
 
 def _log_sigmoid(log_odds: Tensor, overwrite: bool) -> Tensor:
     """:func:`log_sigmoid` of numbers alone."""
-    if not log_odds.numel() or not log_odds.amin() > _SMALLEST:
+    if log_odds.itemsize < 4 or not log_odds.numel() or not log_odds.amin() > _SMALLEST:
         return logsigmoid(log_odds)
     return (log_odds.sigmoid_() if overwrite else log_odds.sigmoid()).log_()
 

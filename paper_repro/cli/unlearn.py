@@ -84,6 +84,9 @@ def unlearn(
     config = UnlearnConfig(
         head=head, candidates=_candidates(temperature, gate), retain_budget=retain_budget
     )
+    if processes.is_main():
+        _tell_unread(forget)
+        _tell_unread(retain)
     result = _run(model, pairs, config, cache, device, dtype)
     if processes.is_main():
         save_unlearned(out, result, files)
@@ -96,6 +99,17 @@ def _pairs(forget: Path, retain: Path) -> tuple[list[Pair], list[Pair]]:
     pairs = read_pairs(forget), read_pairs(retain)
     check_disjoint(*pairs)
     return pairs
+
+
+def _tell_unread(path: Path) -> None:
+    """A line on what else stands in the file, if anything does."""
+    from rich.console import Console
+
+    from llm.pairs import unread_fields
+
+    if unread := unread_fields(path):
+        line = f"{path}: not read: {', '.join(map(repr, unread))}"
+        Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _candidates(temperature: float | None, gate: Gate | None) -> tuple[T3Config, ...]:

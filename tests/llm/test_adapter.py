@@ -142,6 +142,7 @@ def test_damage_and_absence(tmp_path):
         {"t3": {"temperature": -1}},
         {"t3": {"temperature": True}},
         {"head": {"rank": 3}},
+        {"bogus": 1},
         {"base_settings": 3},
         {"base_weights": [3]},
         {"base_weights": {"model.norm.weight": "abc"}},

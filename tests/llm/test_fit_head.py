@@ -127,10 +127,18 @@ def test_seeds_decide_everything_and_global_state_nothing():
 def test_a_large_head_is_trained_as_a_small_one(monkeypatch):
     retain, forget = separable()
     config = HeadConfig(steps=30, stop_at_risk=None, weight_decay=0.1, warmup_steps=5)
-    heads = []
-    for at_least in (math.inf, 1):  # AdamW as several operations, and as one
+    heads, fused, adamw = [], [], torch.optim.AdamW
+
+    def noted(*args, **options):
+        fused.append(options["fused"])
+        return adamw(*args, **options)
+
+    monkeypatch.setattr("torch.optim.AdamW", noted)
+    weights = VOCAB * config.rank
+    for at_least in (weights + 1, weights):  # AdamW as several operations, and as one
         monkeypatch.setattr("llm.fit_head._SHARED", at_least)
         heads.append(fit_head(retain, forget, VOCAB, config).head)
+    assert fused == [False, True]
     for one, other in zip(*(head.parameters() for head in heads), strict=True):
         # Thirty steps of 0.01 add up to 0.3; each rounds in another order, some 1e-7 a step.
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)

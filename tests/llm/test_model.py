@@ -8,8 +8,9 @@ import torch
 from tiny_bases import HIDDEN, SPECIAL, VOCAB, prompts, sharp_head, tiny_base
 from transformers import LlamaForCausalLM, modeling_utils
 
-from llm.head import LowRankHead
+from llm.head import LowRankHead, running_mean
 from llm.model import T3Config, T3ForCausalLM
+from llm.tilt import tilt
 from t3theory.estimator import tilted_score
 from t3theory.exceptions import AssumptionError, InputError
 
@@ -237,6 +238,21 @@ def test_what_the_base_gave_others_is_left_alone():
         scores = model(ids).logits
     assert torch.equal(kept[-1].logits, expected)
     assert not torch.equal(scores, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast_is_for_the_base(dtype):
+    """Head, pooling and scores stay in single precision."""
+    model, (ids, mask) = T3ForCausalLM(tiny_base("llama"), sharp_head()), prompts()
+    with torch.no_grad(), torch.autocast("cpu", dtype):
+        got = model(ids, mask).logits
+        inner = model.base.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
+        logits = model.base(ids, mask).logits
+    with torch.no_grad():
+        log_odds = model.head(running_mean(inner, mask))
+        expected = tilt(logits, log_odds, model.t3_config)
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, expected, rtol=0, atol=ROUNDING)
 
 
 def test_all_else_that_the_base_gives_is_given():

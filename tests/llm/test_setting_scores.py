@@ -47,13 +47,13 @@ def test_matches_are_those_of_each_settings_scores(block, monkeypatch):
 
 
 def test_a_grid_sums_no_vocabulary_twice(monkeypatch):
-    calls, normalisers = [], _Block.normalisers
+    calls, normaliser = [], _Block.normaliser
 
-    def count(block, cells):
-        calls.extend(cells)
-        return normalisers(block, cells)
+    def count(block, cell):
+        calls.append(cell)
+        return normaliser(block, cell)
 
-    monkeypatch.setattr(_Block, "normalisers", count)
+    monkeypatch.setattr(_Block, "normaliser", count)
     grid = [
         T3Config(t, gate=gate, gate_threshold=level)
         for t in (1.5, 2.0, 3.0)
@@ -99,3 +99,33 @@ def test_settings_that_underflow_leave_the_others_alone():
     alone = torch.cat([setting_losses(logits, odds, targets, [config]) for config in grid])
     # Losses up to 3,000 in single precision, in blocks of other shapes.
     torch.testing.assert_close(together, alone, rtol=3e-7, atol=1e-6)
+
+
+def test_priors_and_scales_of_any_size_beside_each_other():
+    """Rules with one T + s and one T·s are others; a prior of −60 makes products underflow."""
+    logits, odds, targets = states()
+    grid = [
+        T3Config(t, s, prior, gate)
+        for (t, s), prior, gate in itertools.product(
+            ((1.0, 3.0), (2.0, 2.0), (3.0, 1.0)), (0.0, -60.0, 60.0), ("none", "hard", "soft")
+        )
+    ]
+    found = (
+        setting_losses(logits, odds, targets, grid),
+        setting_matches(logits, odds, targets, grid),
+    )
+    for config, loss, match in zip(grid, *found, strict=True):
+        scores = tilt(logits, odds, config)
+        expected = torch.nn.functional.cross_entropy(scores, targets, reduction="none")
+        # Scores of up to 200 in single precision.
+        torch.testing.assert_close(loss, expected, rtol=0, atol=1e-4)
+        assert torch.equal(match, scores.argmax(-1) == targets)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_log_odds_in_half_precision_are_summed_in_single(dtype):
+    logits, odds, targets = states()
+    odds = (10 * odds).to(dtype)
+    (found,) = setting_losses(logits, odds, targets, [T3Config(2.0)])
+    (wanted,) = setting_losses(logits, odds.float(), targets, [T3Config(2.0)])
+    assert torch.equal(found, wanted)

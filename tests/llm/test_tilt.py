@@ -88,3 +88,11 @@ def test_a_share_leaves_what_it_reads_alone():
     assert torch.equal(log_odds, before[1])
     with_gradients = forget_share(log_p, log_odds.requires_grad_())
     torch.testing.assert_close(share, with_gradients.detach(), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_log_sigmoid_leaves_its_input_and_underflows_in_no_precision(dtype):
+    x = torch.tensor([-40.0, -20.0, 0.0, 5.0], dtype=dtype)
+    before = x.clone()
+    torch.testing.assert_close(log_sigmoid(x), torch.nn.functional.logsigmoid(before))
+    assert torch.equal(x, before)

@@ -75,6 +75,15 @@ def test_unlearn_then_generate(place, capsys):
     assert capsys.readouterr().out.strip() == text.strip()
 
 
+def test_fields_that_are_not_read_are_named(place, tmp_path, capsys):
+    rows = [row | {"id": i, "answr": ""} for i, row in enumerate(FORGET)]
+    file = write(tmp_path / "more.jsonl", rows)
+    assert main(words(place, forget=file, out=tmp_path / "a")) == 0
+    assert f"{file}: not read: 'answr', 'id'" in capsys.readouterr().err
+    assert main(words(place, out=tmp_path / "a")) == 0
+    assert "not read" not in capsys.readouterr().err
+
+
 def test_temperature_and_gate_can_be_given(place):
     """What is given is kept, what is not is chosen."""
     for given, kept in (
