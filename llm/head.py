@@ -42,14 +42,14 @@ def running_mean(
 
 
 class _Precise(nn.Linear):
-    """A linear map in float32, under autocast too."""
+    """A linear map without bias, in float32 under autocast too."""
 
     def forward(self, input: Tensor) -> Tensor:
         device = input.device.type
         if not torch.is_autocast_enabled(device):
-            return super().forward(input)
+            return nn.functional.linear(input, self.weight)
         with torch.autocast(device, enabled=False):
-            return super().forward(input.to(torch.float32))
+            return nn.functional.linear(input.to(torch.float32), self.weight)
 
 
 class LowRankHead(nn.Module):
