@@ -19,14 +19,17 @@ __all__ = ["Gate", "T3Config", "forget_share", "gated_temperature", "log_sigmoid
 
 Gate = Literal["none", "hard", "soft"]
 
+_MOST = 1e30
+"""Of T, 1 / T and s: scores of single precision end at 1e38."""
+
 
 @dataclass(frozen=True)
 class T3Config:
     """What turns a base model and a head into an unlearned model.
 
     Attributes:
-        temperature: T > 0; 1 is plain classifier guidance.
-        guidance_scale: s ≥ 0.
+        temperature: T > 0, from 1e-30 to 1e30; 1 is plain classifier guidance.
+        guidance_scale: s ≥ 0, at most 1e30.
         log_prior_odds: added to the head's log-odds (statement M): log (1−γ)/γ for a head
             trained on balanced classes and a forget share γ.
         gate: "none" tempers everywhere; "hard" where the context's forget share γ̂ exceeds
@@ -55,6 +58,10 @@ class T3Config:
             raise AssumptionError("temperature", "must be positive and finite", self.temperature)
         if not 0 <= self.guidance_scale < infinite:
             raise AssumptionError("guidance_scale", "must be ≥ 0 and finite", self.guidance_scale)
+        for name, least in (("temperature", 1 / _MOST), ("guidance_scale", 0.0)):
+            value = getattr(self, name)
+            if not least <= value <= _MOST:  # beyond, scores of single precision are lost
+                raise AssumptionError(name, f"must lie in [{least:g}, {_MOST:g}]", value)
         if not abs(self.log_prior_odds) < infinite:
             raise AssumptionError("log_prior_odds", "must be finite", self.log_prior_odds)
         if self.gate not in ("none", "hard", "soft"):

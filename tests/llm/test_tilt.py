@@ -8,6 +8,7 @@ import torch
 
 from llm.tilt import T3Config, forget_share, log_sigmoid, tilt
 from t3theory.estimator import tilted_score
+from t3theory.exceptions import AssumptionError
 
 SETTINGS = [
     T3Config(),
@@ -96,3 +97,21 @@ def test_log_sigmoid_leaves_its_input_and_underflows_in_no_precision(dtype):
     before = x.clone()
     torch.testing.assert_close(log_sigmoid(x), torch.nn.functional.logsigmoid(before))
     assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("temperature", 1e39), ("temperature", 1e-45), ("guidance_scale", 1e31)]
+)
+def test_settings_beyond_single_precision_are_refused(name, value):
+    with pytest.raises(AssumptionError, match=rf"{name} must lie in \[.*1e\+30\]"):
+        T3Config(**{name: value})
+
+
+@pytest.mark.parametrize("config", [T3Config(1e30), T3Config(1e-30), T3Config(2.0, 1e30)])
+def test_the_ends_of_the_settings_have_scores(config):
+    """A masked token stays masked, and of the others some score is finite."""
+    logits = torch.tensor([[0.0, 3.0, -torch.inf]])
+    scores = tilt(logits, torch.tensor([[9.0, 8.0, 7.0]]), config)
+    assert not scores.isnan().any()
+    assert scores[0, :2].isfinite().all()
+    assert scores[0, 2] == -torch.inf
