@@ -10,63 +10,45 @@ take, which is what a GPU waits for at these sizes. T3 goes the way that it goes
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from decode import seconds
+from shapes import random_llama
 
 from llm.head import LowRankHead
 from llm.model import T3Config, T3ForCausalLM
 from t3theory.records import make_record, write_records
 
 WIDTH, VOCAB, RANK = 16, 128, 20
-
-
-def thin_llama(layers: int) -> Any:
-    """A random Llama of so many layers and hardly any width."""
-    torch.manual_seed(0)
-    base = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=VOCAB,
-            hidden_size=WIDTH,
-            intermediate_size=WIDTH,
-            num_hidden_layers=layers,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-        )
-    ).eval()
-    base.generation_config.pad_token_id = 0
-    return base
-
-
-def seconds_a_token(model: Any, ids: torch.Tensor, new_tokens: int) -> float:
-    """Of the processor, while every row gets so many tokens."""
-    start = time.process_time()
-    model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=new_tokens,
-        min_new_tokens=new_tokens,
-        do_sample=False,
-    )
-    return (time.process_time() - start) / new_tokens
+THIN = {
+    "vocab_size": VOCAB,
+    "hidden_size": WIDTH,
+    "intermediate_size": WIDTH,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}
 
 
 def measure(layers: int, gate: Any, args: argparse.Namespace) -> dict[str, Any]:
     """A record of one depth and gate: each round of T3's between two of its base's."""
-    base, generator = thin_llama(layers), torch.Generator().manual_seed(0)
+    base = random_llama(THIN | {"num_hidden_layers": layers})
+    generator = torch.Generator().manual_seed(0)
     head = LowRankHead(WIDTH, RANK, VOCAB, "published", generator)
     model = T3ForCausalLM(base, head, T3Config(gate=gate)).eval()
     ids = torch.randint(3, VOCAB, (args.batch, 8), generator=generator)
-    seconds_a_token(model, ids, args.new_tokens)  # warm-up
-    of_base, of_t3 = [seconds_a_token(base, ids, args.new_tokens)], []
+
+    def a_token(one: Any) -> float:
+        return seconds(one, ids, args.new_tokens)[1] / args.new_tokens
+
+    a_token(model)  # warm-up
+    of_base, of_t3 = [a_token(base)], []
     for _ in range(args.rounds):
-        of_t3.append(seconds_a_token(model, ids, args.new_tokens))
-        of_base.append(seconds_a_token(base, ids, args.new_tokens))
+        of_t3.append(a_token(model))
+        of_base.append(a_token(base))
     around = (np.array(of_base[:-1]) + np.array(of_base[1:])) / 2
     low, middle, high = np.quantile(around / np.array(of_t3), [0.25, 0.5, 0.75])
     values = {

@@ -88,14 +88,15 @@ def shape_parser(description: str | None, shape: str) -> argparse.ArgumentParser
     return parser
 
 
-def random_llama(shape: str, device: str = "cpu", dtype: str = "float32") -> Any:
-    """A random Llama of a named shape, made in its own precision."""
+def random_llama(shape: str | dict[str, Any], device: str = "cpu", dtype: str = "float32") -> Any:
+    """A random Llama of a named shape, or of such settings, made in its own precision."""
+    settings = SHAPES[shape] if isinstance(shape, str) else shape
     torch.manual_seed(0)
     before = torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, dtype))
     try:
         with torch.device(device):
-            base = LlamaForCausalLM(LlamaConfig(**SHAPES[shape])).eval()
+            base = LlamaForCausalLM(LlamaConfig(**settings)).eval()
     finally:
         torch.set_default_dtype(before)
     base.generation_config.pad_token_id = 0

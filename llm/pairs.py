@@ -10,9 +10,10 @@ from typing import NamedTuple
 from t3theory.exceptions import InputError
 from t3theory.json_lines import json_lines
 
-__all__ = ["Pair", "check_disjoint", "named_content", "read_pairs", "unread_fields", "words_of"]
+__all__ = ["Pair", "check_disjoint", "named_content", "read_pairs", "words_of"]
 
 FIELDS = (("question", "answer"), ("prompt", "completion"))
+_READ = {name for names in FIELDS for name in names}
 
 
 class Pair(NamedTuple):
@@ -23,23 +24,22 @@ class Pair(NamedTuple):
     raw: bool = False
 
 
-def read_pairs(path: str | Path) -> list[Pair]:
+def read_pairs(path: str | Path, unread: set[str] | None = None) -> list[Pair]:
     """The pairs of a JSON Lines file: "question" and "answer", or "prompt" and "completion" (raw).
 
+    Args:
+        unread: gets the names of all other fields.
     Raises:
         InputError: the file is missing or empty, or a line is not such a pair; names the line.
     """
-    pairs = [_pair(row, place) for place, row in json_lines(path)]
+    pairs = []
+    for place, row in json_lines(path):
+        pairs.append(_pair(row, place))
+        if unread is not None and isinstance(row, dict):
+            unread |= row.keys() - _READ
     if not pairs:
         raise InputError(f"{path}: expected at least one pair, got an empty file")
     return pairs
-
-
-def unread_fields(path: str | Path) -> list[str]:
-    """What else stands in the rows of such a file, sorted by name."""
-    read = {name for names in FIELDS for name in names}
-    rows = [row for _, row in json_lines(path) if isinstance(row, dict)]
-    return sorted({name for row in rows for name in row} - read)
 
 
 def named_content(path: str | Path) -> dict[str, str]:

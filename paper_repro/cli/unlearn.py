@@ -61,7 +61,7 @@ def unlearn(
     from llm.pairs import named_content
 
     # Bad input is found before the libraries and the model are loaded.
-    pairs = _pairs(forget, retain)
+    pairs, notes = _pairs(forget, retain)
     files = {"forget": named_content(forget), "retain": named_content(retain)}
     check_folder(f"--out {out}", out)
     if cache is not None:
@@ -85,31 +85,27 @@ def unlearn(
         head=head, candidates=_candidates(temperature, gate), retain_budget=retain_budget
     )
     if processes.is_main():
-        _tell_unread(forget)
-        _tell_unread(retain)
+        for note in notes:
+            Console(stderr=True).print(note, markup=False, highlight=False, soft_wrap=True)
     result = _run(model, pairs, config, cache, device, dtype)
     if processes.is_main():
         save_unlearned(out, result, files)
         Console().print(_line(out, result), markup=False, highlight=False, soft_wrap=True)
 
 
-def _pairs(forget: Path, retain: Path) -> tuple[list[Pair], list[Pair]]:
+def _pairs(forget: Path, retain: Path) -> tuple[tuple[list[Pair], list[Pair]], list[str]]:
+    """The pairs of both files, and a line for each file in which more stands than is read."""
     from llm.pairs import check_disjoint, read_pairs
 
-    pairs = read_pairs(forget), read_pairs(retain)
+    found, notes = [], []
+    for path in (forget, retain):
+        unread: set[str] = set()
+        found.append(read_pairs(path, unread))
+        if unread:
+            notes.append(f"{path}: not read: {', '.join(map(repr, sorted(unread)))}")
+    pairs = found[0], found[1]
     check_disjoint(*pairs)
-    return pairs
-
-
-def _tell_unread(path: Path) -> None:
-    """A line on what else stands in the file, if anything does."""
-    from rich.console import Console
-
-    from llm.pairs import unread_fields
-
-    if unread := unread_fields(path):
-        line = f"{path}: not read: {', '.join(map(repr, unread))}"
-        Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+    return pairs, notes
 
 
 def _candidates(temperature: float | None, gate: Gate | None) -> tuple[T3Config, ...]:
